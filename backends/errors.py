@@ -1,0 +1,71 @@
+"""The exception tree of zkynet, drawn once: the lowest file of all.
+
+Messages state one fact a line: which operator, what was expected, what came, what to do next. Where Python or NumPy has
+a class for the mistake, ours derives from it too, so that code written for them keeps catching it.
+"""
+
+import numpy as np
+
+
+class ZkynetError(Exception):
+    """Everything that zkynet raises on purpose."""
+
+
+class BackendError(ZkynetError):
+    """Something about array libraries went wrong."""
+
+
+class BackendNotAvailable(BackendError, ImportError):  # noqa: N818  (reads better at the place where it is raised)
+    """The backend that was asked for does not exist, or cannot be used on this machine."""
+
+
+class MixedBackendsError(BackendError, TypeError):
+    """Arrays of two libraries, or of two devices, met in one operation."""
+
+
+class PrecisionError(BackendError, TypeError):
+    """64-bit numbers were asked of a library whose 64-bit mode is off."""
+
+
+class NotDifferentiableError(ZkynetError, TypeError):
+    """A gradient was asked through, or with respect to, something that has none."""
+
+
+class TrackedValueError(ZkynetError, TypeError):
+    """A tracked Tensor was about to turn into a plain number or array, which would drop its history."""
+
+
+class VJPShapeError(ZkynetError, ValueError):
+    """A vector-Jacobian product returned a cotangent of the wrong shape."""
+
+
+class CotangentError(ZkynetError, ValueError):
+    """The cotangent that a caller gave does not fit the output."""
+
+
+class MutationError(ZkynetError, RuntimeError):
+    """An array that a gradient rule needs was changed after the forward pass."""
+
+
+class JacobianTooLargeError(ZkynetError, MemoryError):
+    """A full Jacobian would not fit into the memory that it may take."""
+
+
+class AxisError(ZkynetError, np.exceptions.AxisError):
+    """An axis is outside the dimensions of its array."""
+
+
+class LinAlgError(ZkynetError, np.linalg.LinAlgError):
+    """A matrix is singular, not positive definite, or an iteration did not converge."""
+
+
+class IndexOutOfBoundsError(ZkynetError, IndexError):
+    """An index points outside of its axis."""
+
+
+class ShapeError(ZkynetError, ValueError):
+    """Shapes do not fit together."""
+
+
+class GradientCheckError(ZkynetError, AssertionError):
+    """A gradient disagrees with the numerical derivative, or with another backend."""

@@ -1,0 +1,320 @@
+"""NumPy, the host: its own functions where they are better than the portable ones, and its memory kept."""
+
+import ctypes
+import math
+import os
+import sys
+import zlib
+from functools import cache
+
+import numpy as np
+
+from . import numpy_conv
+from .base import Backend, host_array, split_updates
+from .errors import IndexOutOfBoundsError, MutationError
+
+KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
+_SELECT_BY_BITS = 1024  # from this many elements on, masking the bits is faster than np.where
+_COPY_BYTES = 1 << 20  # borrowed arrays up to this size are copied, larger ones fingerprinted
+_SPREAD = 1 << 13  # up to this many indices are written out for all rows, more are used row by row
+_BITS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)} | {
+    np.dtype(f"i{n}"): np.dtype(f"i{n}") for n in (4, 8)
+}
+_BITS |= {np.dtype("c8"): np.dtype("i4"), np.dtype("c16"): np.dtype("i8")}
+
+
+class NumpyBackend(Backend):
+    """NumPy on the host. Rules run inside ``errstate()``, so that its functions do not warn."""
+
+    is_host = True
+    linalg_raises = True
+
+    def __init__(self):
+        super().__init__("numpy", np)
+        keep_memory()
+
+    def owns(self, x):
+        return isinstance(x, (np.ndarray, np.generic))
+
+    # ---- ways in and out ----
+
+    def refuse(self, x):
+        """TypeError for the subclasses of ndarray whose arithmetic is not an array's."""
+        if isinstance(x, np.ma.MaskedArray):
+            raise TypeError(
+                "a masked array has no gradients: operators would ignore its mask.\n"
+                "  use x.filled(value), or a boolean mask with op.where"
+            )
+        if isinstance(x, np.matrix):
+            raise TypeError("np.matrix multiplies and slices unlike an array.\n  use np.asarray(x)")
+
+    def asarray(self, x, dtype=None, copy=None):
+        if isinstance(x, np.ndarray):
+            self.refuse(x)
+        host = host_array(x)
+        if dtype is not None:
+            host = host.astype(self.own_dtype(dtype), copy=False)
+        return host.copy() if copy and np.may_share_memory(host, x) else host
+
+    def from_numpy(self, x):
+        return np.array(x)
+
+    def to_numpy(self, x):
+        return np.array(x)
+
+    def item(self, x):
+        return x.item()
+
+    def astype(self, x, dtype, copy=True):
+        return x.astype(dtype, copy=copy)
+
+    def errstate(self):
+        return np.errstate(all="ignore")
+
+    def dtype_of_name(self, name):
+        return np.dtype(super().dtype_of_name(name))
+
+    # ---- who may change an array ----
+
+    def read_only(self, x):
+        if type(x) is np.ndarray and x.flags.writeable:
+            x = x.view()
+            x.flags.writeable = False
+        return x
+
+    def is_writable(self, x):
+        while isinstance(x, np.ndarray):
+            if x.flags.writeable:
+                return True
+            x = x.base
+        return x is not None and not isinstance(x, (bytes, np.generic))
+
+    def borrow(self, x):
+        if not isinstance(x, np.ndarray) or not self.is_writable(x):
+            return x, None
+        if x.nbytes <= _COPY_BYTES:
+            return x.copy(), None
+        return x, Fingerprint(x)
+
+    def own(self, x):
+        return np.array(x)
+
+    def hand_over(self, items):
+        for i in range(len(items)):
+            if type(items[i]) is np.ndarray and not _held_alone(items, i):
+                items[i] = items[i].copy()
+
+    def place(self, x, index, shape):
+        whole = np.zeros(x.shape[: x.ndim - _kept_axes(index)] + tuple(shape), x.dtype)
+        whole[index] = x
+        return whole
+
+    # ---- products and masks ----
+
+    def relu(self, x):
+        return np.maximum(x, x.dtype.type(0))
+
+    def multiply_no_nan(self, g, d):
+        product = g * d
+        if not _has_nan(product):
+            return product
+        hole = np.logical_and(np.equal(g, 0), ~np.isfinite(d))
+        if product.ndim == 0:
+            return product.dtype.type(0) if hole else product
+        np.copyto(product, 0, where=hole)
+        return product
+
+    def select(self, mask, g):
+        bits = _BITS.get(g.dtype)
+        if bits is None or g.size < _SELECT_BY_BITS or mask.dtype != bool:
+            return np.where(mask, g, _zero(g.dtype))[()]
+        if g.dtype.kind == "c":
+            if mask.shape != g.shape or not (mask.flags.c_contiguous and g.flags.c_contiguous):
+                return np.where(mask, g, _zero(g.dtype))
+            mask = np.multiply(mask.view(np.uint8), 0x0101, dtype=np.uint16)  # one flag for each of the two parts
+        keep = mask.view(np.int8).astype(bits)
+        whole = g.view(bits)
+        return np.multiply(whole, keep, out=keep if keep.shape == whole.shape else None).view(g.dtype)
+
+    def sigmoid(self, x):
+        with np.errstate(over="ignore"):
+            y = np.exp(np.negative(x))
+        if type(y) is not np.ndarray:
+            return 1 / (1 + y)
+        y += 1
+        return np.reciprocal(y, out=y)
+
+    def cumulative_sum(self, x, axis=-1, reverse=False):
+        return _cumulative(np.cumsum, x, axis, reverse)
+
+    def cumulative_prod(self, x, axis=-1, reverse=False):
+        return _cumulative(np.cumprod, x, axis, reverse)
+
+    # ---- axes and indices ----
+
+    def check_index(self, index, size, what="index"):
+        if index.dtype.kind not in "iu":
+            raise TypeError(f"{what}: an index is an integer array; got dtype {index.dtype}")
+        if not index.size:
+            return index.astype(np.int64, copy=False)
+        low, high = int(index.min()), int(index.max())
+        if low < -size or high >= size:
+            worst = low if low < -size else high
+            raise IndexOutOfBoundsError(f"{what}: index {worst} is out of bounds for an axis of length {size}")
+        index = index.astype(np.int64, copy=False)
+        return np.where(index < 0, index + size, index) if low < 0 else index
+
+    def take(self, x, index, axis):
+        return np.take(x, index, axis=axis)
+
+    def scatter_sum(self, updates, index, size, axis):
+        lead, count, rest = split_updates(updates.shape, np.shape(index), axis)
+        rows, columns = math.prod(lead), math.prod(rest)
+        total = np.zeros((rows, size, columns), updates.dtype)
+        _add_rows(total, np.reshape(index, -1), np.reshape(updates, (rows, count, columns)))
+        return total.reshape(lead + (size,) + rest)
+
+    def scatter_set(self, x, index, values, axis):
+        cut = (Ellipsis, index) + (slice(None),) * (-axis - 1)
+        if values.ndim > x.ndim:
+            x = np.broadcast_to(x, values.shape[: values.ndim - x.ndim] + x.shape)
+        lead = np.broadcast_shapes(x.shape[:axis], values.shape[:axis])
+        result = np.array(np.broadcast_to(x, lead + x.shape[x.ndim + axis :]))
+        result[cut] = values
+        return result
+
+    def pad(self, x, widths, value=0):
+        first = x.ndim - len(widths)
+        inner = [before + n + after for n, (before, after) in zip(x.shape[first:], widths, strict=True)]
+        full = np.full((*x.shape[:first], *inner), value, dtype=x.dtype)
+        full[(Ellipsis, *(slice(b, b + n) for n, (b, _) in zip(x.shape[first:], widths, strict=True)))] = x
+        return full
+
+    # ---- convolution and random numbers ----
+
+    def _conv(self, x, w, stride, padding, dilation, groups):
+        return numpy_conv.conv(x, w, stride, padding, dilation, groups)
+
+    def _conv_input(self, g, w, input_shape, stride, padding, dilation, groups):
+        return numpy_conv.conv_input(g, w, input_shape, stride, padding, dilation, groups)
+
+    def _conv_filter(self, x, g, kernel_shape, stride, padding, dilation, groups):
+        return numpy_conv.conv_filter(x, g, kernel_shape, stride, padding, dilation, groups)
+
+    def random_bits(self, key, counter, n):
+        before = (int(counter) - 1) % (1 << 256)  # NumPy counts up before it draws
+        words = [(before >> shift) & ((1 << 64) - 1) for shift in (0, 64, 128, 192)]
+        keys = [int(k) & ((1 << 64) - 1) for k in key]
+        bits = np.random.Philox(counter=np.array(words, np.uint64), key=np.array(keys, np.uint64))
+        return bits.random_raw(n) if n else np.zeros(0, np.uint64)
+
+
+def _references(items, i) -> int:
+    return sys.getrefcount(items[i])
+
+
+_ALONE = _references([np.empty(1)], 0)  # what is counted for an array that stands in a list and nowhere else
+
+
+def _held_alone(items, i) -> bool:
+    """Whether nobody else can see the memory of the array ``items[i]``, and it can be written to."""
+    x = items[i]
+    writable, base = x.flags.writeable, x.base
+    if base is None:
+        del x
+        return writable and _references(items, i) == _ALONE
+    # A view of the whole of an array that only the view holds is as good as that array.
+    whole = type(base) is np.ndarray and base.base is None and base.nbytes == x.nbytes and base.flags.writeable
+    del x, base
+    return writable and whole and _references(items, i) == _ALONE and _references([items[i].base], 0) == _ALONE + 1
+
+
+def _kept_axes(index) -> int:
+    """The number of axes that a basic index leaves, behind its Ellipsis."""
+    return sum(item is None or isinstance(item, slice) for item in index)
+
+
+@cache
+def _zero(dtype):
+    return np.zeros((), dtype)
+
+
+def _has_nan(x) -> bool:
+    """Whether some entry of ``x`` may be NaN: its sum of squares is NaN then, and BLAS adds them up fastest."""
+    total = np.vdot(x, x)
+    return bool(total != total)
+
+
+def _cumulative(f, x, axis, reverse):
+    if not reverse:
+        return f(x, axis=axis, dtype=x.dtype)
+    return np.flip(f(np.flip(x, axis), axis=axis, dtype=x.dtype), axis)
+
+
+def _add_rows(total, index, updates):
+    """Add (rows, count, columns) updates into ``total`` (rows, size, columns) at the 1-D ``index``.
+
+    ``np.add.at`` is fast for flat arrays alone, so every column gets its own index.
+    """
+    rows, size, columns = total.shape
+    index = (index[:, None] * columns + np.arange(columns)).reshape(-1) if columns > 1 else index
+    if rows * index.size <= _SPREAD:
+        index = (index + size * columns * np.arange(rows)[:, None]).reshape(-1)
+        np.add.at(total.reshape(-1), index, updates.reshape(-1))
+    else:
+        for one, part in zip(total, updates):
+            np.add.at(one.reshape(-1), index, part.reshape(-1))
+
+
+class Fingerprint:
+    """What tells whether the caller has changed a large array that he lent: a checksum of its bytes."""
+
+    __slots__ = ("array", "checksum")
+
+    def __init__(self, array):
+        self.array = array
+        self.checksum = zlib.crc32(np.ascontiguousarray(array))
+
+    def changed(self) -> bool:
+        """Whether the array differs from what it was."""
+        return zlib.crc32(np.ascontiguousarray(self.array)) != self.checksum
+
+    def check(self, what="an input") -> None:
+        """MutationError where the array has changed."""
+        if self.changed():
+            raise MutationError(
+                f"{what} was changed between the forward pass and the gradient that needs its old values.\n"
+                f"  array: shape {self.array.shape}, {self.array.dtype}, too large for zkynet to keep a copy\n"
+                "Change a copy, or compute the gradient first. An array marked read-only (a.flags.writeable = False) "
+                "is neither copied nor checked."
+            )
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_memory_kept: bool | None = None
+
+
+def memory_kept() -> bool:
+    """Whether freed memory is kept for reuse, not given back to the system after every step."""
+    return bool(_memory_kept)
+
+
+def keep_memory() -> None:
+    """Have glibc keep freed memory, once a process; nothing where there is no glibc or ZKYNET_KEEP_MEMORY=0.
+
+    Pages given back to the system and asked for again stall a step for milliseconds (docs/performance).
+    """
+    global _memory_kept
+    if _memory_kept is not None:
+        return
+    _memory_kept = False
+    if os.environ.get(KEEP_MEMORY, "1") == "0" or not sys.platform.startswith("linux"):
+        return
+    try:
+        libc = ctypes.CDLL(None)
+        libc.gnu_get_libc_version  # noqa: B018  (raises where the C library is another)
+        largest = 1 << 25  # the most that glibc's heaps take; larger arrays still come from the system
+        _memory_kept = libc.mallopt(M_MMAP_THRESHOLD, largest) == 1
+        _memory_kept = libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1) == 1 and _memory_kept
+    except (OSError, AttributeError):
+        return

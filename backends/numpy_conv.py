@@ -1,0 +1,91 @@
+"""Convolution on NumPy: windows copied side by side (im2col), a few images at a time, to stay in cache, and BLAS."""
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from .convolution import out_shape
+
+_CACHE_BYTES = 1 << 20
+
+
+def conv(x, w, stride, padding, dilation, groups):
+    """``Backend.conv`` without leading axes."""
+    n, o, kernel = x.shape[0], w.shape[0], w.shape[2:]
+    out = out_shape(x.shape[2:], kernel, stride, padding, dilation)
+    matrix = w.reshape(groups, o // groups, -1)
+    y = np.empty((n, groups, o // groups, _size(out)), np.result_type(x, w))
+    for part, columns in _columns(x, kernel, out, stride, padding, dilation, groups):
+        np.matmul(matrix, columns, out=y[part])
+    return y.reshape(n, o, *out)
+
+
+def conv_filter(x, g, kernel_shape, stride, padding, dilation, groups):
+    """``Backend.conv_filter`` without leading axes."""
+    n, o, kernel, out = x.shape[0], kernel_shape[0], kernel_shape[2:], g.shape[2:]
+    g = g.reshape(n, groups, o // groups, _size(out))
+    w = np.zeros((groups, o // groups, _size(kernel_shape) // o if o else 0), np.result_type(x, g))
+    for part, columns in _columns(x, kernel, out, stride, padding, dilation, groups):
+        w += np.matmul(g[part], columns.swapaxes(-1, -2)).sum(axis=0)
+    return w.reshape(kernel_shape)
+
+
+def conv_input(g, w, input_shape, stride, padding, dilation, groups):
+    """``Backend.conv_input`` without leading axes: the columns' cotangent, added into place offset by offset."""
+    n, o, kernel, out = g.shape[0], w.shape[0], w.shape[2:], g.shape[2:]
+    spatial = input_shape[2:]
+    full = [s + before + after for s, (before, after) in zip(spatial, padding)]
+    dtype = np.result_type(g, w)
+    x = np.zeros((n, input_shape[1], *full), dtype)
+    matrix = w.reshape(groups, o // groups, -1).swapaxes(-1, -2)
+    g = g.reshape(n, groups, o // groups, _size(out))
+    step = _images(matrix.shape[-2] * groups * _size(out) * dtype.itemsize)
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        columns = np.matmul(matrix, g[part]).reshape(-1, input_shape[1], *kernel, *out)
+        for offset in np.ndindex(*kernel):
+            x[(part, slice(None), *_cut(offset, out, stride, dilation))] += columns[(slice(None),) * 2 + offset]
+    return x[(slice(None), slice(None), *(slice(b, b + s) for s, (b, _) in zip(spatial, padding)))]
+
+
+def _columns(x, kernel, out, stride, padding, dilation, groups):
+    """For a few images at a time their slice and the windows of each, (images, groups, C / groups * K, T)."""
+    n, c = x.shape[:2]
+    inner = c // groups * _size(kernel)
+    if _size(kernel) == 1 and out == x.shape[2:] and set(stride) == {1}:
+        yield slice(None), x.reshape(n, groups, inner, _size(out))
+        return
+    if any(before or after for before, after in padding):
+        full = [s + before + after for s, (before, after) in zip(x.shape[2:], padding)]
+        padded = np.zeros((n, c, *full), x.dtype)
+        padded[(slice(None), slice(None), *(slice(b, b + s) for s, (b, _) in zip(x.shape[2:], padding)))] = x
+        x = padded
+    steps = x.strides[2:]
+    strides = (
+        *x.strides[:2],
+        *(step * d for step, d in zip(steps, dilation)),
+        *(step * s for step, s in zip(steps, stride)),
+    )
+    windows = as_strided(x, (n, c, *kernel, *out), strides, writeable=False)
+    step = _images(c * _size(kernel) * _size(out) * x.itemsize)
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        yield part, windows[part].reshape(-1, groups, inner, _size(out))
+
+
+def _cut(offset, out, stride, dilation):
+    """The slices of a padded image that one kernel offset meets."""
+    return tuple(
+        slice(o * d, o * d + s * (t - 1) + 1 if t else o * d, s) for o, d, s, t in zip(offset, dilation, stride, out)
+    )
+
+
+def _images(bytes_each):
+    """How many images' windows fit into the cache."""
+    return max(1, _CACHE_BYTES // max(1, bytes_each))
+
+
+def _size(shape):
+    n = 1
+    for length in shape:
+        n *= length
+    return n

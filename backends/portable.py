@@ -1,0 +1,66 @@
+"""More of the protocol's extras, portable: parts of complex arrays, shifts and softmax, placing, ownership."""
+
+import numpy as np
+
+
+class Portable:
+    """What Backend inherits: each method on the standard alone."""
+
+    def dtype(self, dtype):
+        """``dtype`` in any form (own, NumPy's, a name, a Python number type) as an own dtype."""
+        return self.own_dtype(dtype)
+
+    def own(self, x):
+        """A copy of ``x`` that shares no memory with anything; ``x`` itself where arrays cannot be written to."""
+        return self.asarray(x, copy=True)
+
+    def hand_over(self, items: list) -> None:
+        """Replace, in a list, arrays that somebody else could see or that cannot be written to by copies."""
+
+    def is_host_scalar(self, x) -> bool:
+        """Whether ``x`` is a scalar of the host's library, not an array."""
+        return isinstance(x, np.generic)
+
+    def real(self, x):
+        """The real part; a real ``x`` as it is."""
+        return self.namespace.real(x) if self.is_complex(x.dtype) else x
+
+    def imag(self, x):
+        """The imaginary part; zeros for a real ``x``."""
+        return self.namespace.imag(x) if self.is_complex(x.dtype) else self.zeros_like(x)
+
+    def conj(self, x):
+        """The complex conjugate; a real ``x`` as it is."""
+        return self.namespace.conj(x) if self.is_complex(x.dtype) else x
+
+    def relu(self, x):
+        """max(x, 0); NaN stays."""
+        return self.maximum(x, self.zeros_like(x))
+
+    def shifted(self, a, b):
+        """a - b, but 0 where both are the same infinity; they broadcast. Under ``errstate``."""
+        difference = a - b
+        return self.where((a == b) & ~self.isfinite(b), self.zeros_like(difference), difference)
+
+    def softmax(self, x, axis):
+        """exp(x) / sum(exp(x)) over ``axis``, negative or a tuple of such; equal infinities share evenly."""
+        if self.is_empty(x, axis):
+            return x
+        e = self.exp(self.shifted(x, self.max(x, axis=axis, keepdims=True)))
+        return e / self.sum(e, axis=axis, keepdims=True)
+
+    def is_empty(self, x, axis) -> bool:
+        """Whether ``x`` has no entries along one of ``axis``."""
+        return 0 in [x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,))]
+
+    def place(self, x, index, shape):
+        """Zeros of ``lead + shape`` with ``x``, of shape ``lead + zeros(shape)[index].shape``, at the basic ``index``.
+
+        ``index`` begins with Ellipsis and has an entry for each axis of ``shape``: ints, slices, and None between them.
+        """
+        size = int(np.prod(shape, dtype=int))
+        spots = np.arange(size).reshape(shape)[index]
+        lead = tuple(x.shape[: len(x.shape) - spots.ndim])
+        flat = self.reshape(x, (*lead, spots.size))
+        total = self.scatter_sum(flat, self.asarray(spots.reshape(-1)), size, axis=-1)
+        return self.reshape(total, lead + tuple(shape))

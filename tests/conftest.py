@@ -1,0 +1,53 @@
+"""The options and fixtures of the whole test session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import backends as backends_here
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-backend",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"fail where this backend is missing, instead of skipping; repeatable: {', '.join(backends_here.NAMES)}",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    backends_here.register_strict()
+    backends_here.require_in_session(config.getoption("--require-backend"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    # Here, not in the fixture's params: only a run that has such tests pays for importing the array libraries.
+    if "backend_name" in metafunc.fixturenames:
+        metafunc.parametrize("backend_name", backends_here.present(), indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)  # a stable sort: the slow ones last
+
+
+@pytest.fixture
+def backend_name(request: pytest.FixtureRequest) -> str:
+    """The name of one backend that is here; the test runs once for each."""
+    return request.param
+
+
+@pytest.fixture
+def backend(backend_name: str) -> Any:
+    """One backend that is here; the test runs once for each."""
+    return backends_here.get(backend_name)
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The repository root; tests that read the sources need it."""
+    return Path(__file__).resolve().parents[1]

@@ -1,0 +1,1 @@
+"""What several test files share; importable as ``support`` (``pythonpath`` in setup.cfg)."""

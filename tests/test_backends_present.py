@@ -1,0 +1,27 @@
+"""Says once per backend whether the session runs on it: a missing one shows as a skip with its reason."""
+
+import numpy as np
+import pytest
+
+from support import backends as backends_here
+
+
+@pytest.mark.parametrize("name", backends_here.NAMES)
+def test_backend_is_present(name):
+    assert backends_here.get(name) is not None
+
+
+def test_numpy_is_always_present():
+    assert "numpy" in backends_here.present()
+
+
+def test_fixture_runs_on_a_present_backend(backend_name, backend):
+    assert backend_name in backends_here.present()
+    assert backend.asarray([1.0, 2.0]).shape == (2,)
+
+
+def test_strict_arrays_do_not_become_numpy_arrays():
+    xp = backends_here.get("array_api_strict")
+    array = xp.asarray([1.0, 2.0])
+    with pytest.raises(Exception, match="device"):
+        np.asarray(array)

@@ -1,0 +1,9 @@
+"""Data sets and batches, in NumPy: what a training loop reads.
+
+Nothing here knows a backend or the engine; a model moves a batch to its own device.
+"""
+
+from zkynet.data.batches import Batches
+from zkynet.data.digits import load_digits, stratified_split
+
+__all__ = ["Batches", "load_digits", "stratified_split"]

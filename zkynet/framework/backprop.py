@@ -1,0 +1,376 @@
+"""The two sweeps over recorded history: cotangents back, tangents forward; and how they accumulate."""
+
+from operator import attrgetter
+from typing import Any
+
+from zkynet import backends
+from zkynet.backends.errors import VJPShapeError
+
+from . import operations as op
+from .axes import align, unbroadcast, unbroadcastable
+from .operator import missing_rule
+from .record import HOST, Output, Record, Spec, Tensor, output_record, value_of
+
+_by_serial = attrgetter("serial")
+
+
+def between(roots, asked) -> list[Record]:
+    """The Records that lie on a way from an asked Record to a root, in the order of their creation."""
+    low = min([r.serial for r in asked])
+    seen = {r for r in roots if r.serial >= low}
+    stack = list(seen)
+    complete = True  # every way back ends at an asked Record
+    while stack:
+        record = stack.pop()
+        source = True
+        for p in record.parents:
+            if p is not None and p.serial >= low:
+                source = False
+                if p not in seen:
+                    seen.add(p)
+                    stack.append(p)
+        if source and record not in asked:
+            complete = False
+        if record.guards:
+            check_guards(record)
+    order = sorted(seen, key=_by_serial)
+    if complete:
+        return order
+    needed = set()
+    for record in order:
+        if record in asked or any(p in needed for p in record.parents):
+            needed.add(record)
+    return [record for record in order if record in needed]
+
+
+def check_guards(record: Record) -> None:
+    """MutationError where an array that a rule will read is no longer what the operator saw."""
+    for guard in record.guards:
+        guard.check(f"an input of operator {type(record.operator).__name__}")
+
+
+def pull_back(roots, cotangents, asked, traced: bool, lead: tuple[int, ...] = ()) -> list:
+    """One reverse sweep: the cotangent of each asked Record, None where nothing reaches it.
+
+    ``cotangents`` belong to ``roots``, of shape ``lead + root.shape``. With ``traced`` they and the results are Tensors,
+    and the sweep is itself recorded; otherwise all are arrays.
+    """
+    asked_set = set(asked)
+    order = between(roots, asked_set)
+    needed = set(order)
+    waiting: dict = {}
+    for root, g in zip(roots, cotangents, strict=True):
+        if root in needed:
+            waiting[root] = g if root not in waiting else waiting[root] + g
+    found = {}
+    for record in reversed(order):
+        g = waiting.pop(record, None)
+        if g is None:
+            continue
+        if record in asked_set:
+            found[record] = g
+        operator = record.operator
+        if type(operator) is Output:
+            _into_slot(waiting, record, g)
+            continue
+        for i, parent in enumerate(record.parents):
+            if parent is None or parent not in needed:
+                continue
+            c = _contribution(record, i, g, traced, lead)
+            if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
+                c = _fitted(c, record, i, parent, traced, lead)
+            before = waiting.get(parent)
+            waiting[parent] = c if before is None else before + c
+    return [found.get(record) for record in asked]
+
+
+def _into_slot(waiting, record, g):
+    """The cotangent of one output of an operator with several."""
+    main = record.parents[0]
+    slots = list(waiting.get(main) or [None] * len(main.shape))
+    i = record.operator.index
+    slots[i] = g if slots[i] is None else slots[i] + g
+    waiting[main] = slots
+
+
+def _contribution(record, i, g, traced, lead):
+    """What the rule for input ``i`` gives for the cotangent ``g``."""
+    operator = record.operator
+    plan = operator.plan
+    rule = plan.vjp[0 if plan.variadic else i]
+    if rule is None:
+        raise missing_rule(operator, i)
+    if operator.outputs > 1:
+        g = tuple(_zeros(record, k, traced, lead) if part is None else part for k, part in enumerate(g))
+    if lead and not operator.batched:
+        return _looped(record, i, rule, g, traced, lead)
+    return _call(rule, record, i, g, traced)
+
+
+def _call(rule, record, i, g, traced):
+    operator, saved, wants = record.operator, record.saved, rule.wants
+    if traced:
+        arguments = [_traced(record, w) for w in wants]
+        xp = op
+    else:
+        xp = record.xp if record.dtype is not None or not wants else _home(record, g)
+        if record.operator.plan.variadic:
+            arguments = [_raw_variadic(record, w) for w in wants]
+        elif len(wants) == 1 and wants[0] >= 0:
+            return rule.method(operator, xp, g, saved[wants[0]])
+        else:
+            arguments = [saved[w] if w >= 0 else _spec(record, ~w) for w in wants]
+    if operator.plan.variadic:
+        return rule.method(operator, xp, g, i, *arguments)
+    return rule.method(operator, xp, g, *arguments)
+
+
+def _home(record, g):
+    """Where to run the rule of a Python number's step: with the array that comes back, if that has no values yet."""
+    return backends.backend_of(g) if type(g) is not HOST.float64 else record.xp
+
+
+def _spec(record, place):
+    """The shape and dtype of input ``place``, or of the output behind the last input."""
+    if place == len(record.parents):
+        if record.operator.outputs > 1:
+            return tuple(Spec(s, d) for s, d in zip(record.shape, record.dtype, strict=True))
+        return record
+    return record.parents[place] or record.saved[place]
+
+
+def _raw_variadic(record, want):
+    saved, n = record.saved, len(record.parents)
+    if want == 0:
+        return saved[:n]
+    if want == ~0:
+        return [record.parents[k] or saved[k] for k in range(n)]
+    return saved[n] if want > 0 else _spec(record, n)
+
+
+def _traced(record, want):
+    """What a rule asks for, as Tensors that know where they come from."""
+    n = len(record.parents)
+    if record.operator.plan.variadic:
+        if want == 0:
+            return [_tensor(v, p) for v, p in zip(record.saved[:n], record.parents, strict=True)]
+        if want == ~0:
+            return _raw_variadic(record, want)
+        want = n if want > 0 else ~n
+    if want < 0:
+        return _spec(record, ~want)
+    if want < n:
+        return _tensor(record.saved[want], record.parents[want])
+    if record.operator.outputs > 1:
+        return tuple(Tensor(v, output_record(record, k)) for k, v in enumerate(record.saved[n]))
+    return _tensor(record.saved[n], record)
+
+
+def _tensor(value, record):
+    # A Python number's step saved NumPy scalars; as a Tensor it is a number again.
+    if record is not None and record.dtype is None and type(value) is not Tensor:
+        value = value.item() if getattr(value, "shape", None) == () and HOST.is_host_scalar(value) else value
+    return Tensor(value, record)
+
+
+def _zeros(record, k, traced, lead):
+    zeros = record.xp.zeros(lead + record.shape[k], dtype=record.dtype[k])
+    return Tensor(zeros) if traced else zeros
+
+
+def _looped(record, i, rule, g, traced, lead):
+    """A rule that takes no leading axes, called for one cotangent after the other."""
+    xp = op if traced else record.xp
+    n = 1
+    for length in lead:
+        n *= length
+    parent = record.parents[i]
+
+    def flat(part):
+        return xp.reshape(part, (n,) + tuple(part.shape[len(lead) :]))
+
+    parts = tuple(flat(part) for part in g) if isinstance(g, tuple) else flat(g)
+    pieces = []
+    for k in range(n):
+        one = tuple(part[k, ...] for part in parts) if isinstance(g, tuple) else parts[k, ...]
+        c = _call(rule, record, i, one, traced)
+        if c.shape != parent.shape or c.dtype is not parent.dtype:
+            c = _fitted(c, record, i, parent, traced, ())
+        pieces.append(c)
+    if not pieces:
+        zeros = record.xp.zeros(lead + parent.shape, dtype=parent.dtype or record.xp.float64)
+        return Tensor(zeros) if traced else zeros
+    return xp.reshape(xp.stack(pieces), lead + parent.shape)
+
+
+def _fitted(c, record, i, parent, traced, lead):
+    """A contribution in its parent's shape and dtype, summed down where the operator broadcasts."""
+    operator = record.operator
+    xp = op if traced else backends.backend_of(c)
+    shape = lead + parent.shape
+    if tuple(c.shape) != shape:
+        if not operator.broadcasts or not unbroadcastable(tuple(c.shape), lead, parent.shape):
+            raise _wrong_shape(operator, i, c, lead, parent)
+        c = unbroadcast(xp, c, len(lead), parent.shape)
+    return _cast(xp, c, parent, traced)
+
+
+def _cast(xp, c, parent, traced):
+    """``c`` in the dtype of its parent: the real part where that is real."""
+    if parent.dtype is None:
+        return _weak(xp, c, traced)
+    if c.dtype == parent.dtype:
+        return c
+    if xp.is_complex(c.dtype) and not xp.is_complex(parent.dtype):
+        c = xp.real(c)
+    c = xp.astype(c, parent.dtype) if c.dtype != parent.dtype else c
+    home = parent.xp
+    if not traced and backends.backend_of(c) is not home and not home.is_host:
+        c = home.asarray(c)
+    return c
+
+
+def _weak(xp, c, traced):
+    """The cotangent of a Python number: double precision on the host, unless it has no value yet or is batched."""
+    if traced:
+        return c
+    if xp.is_traced(c):
+        return c
+    if c.shape == ():
+        return HOST.float64(c.item()) if not xp.is_complex(c.dtype) else HOST.complex128(c.item())
+    return xp.astype(c, xp.complex128 if xp.is_complex(c.dtype) else xp.float64)
+
+
+def _wrong_shape(operator, i, c, lead, parent):
+    name = operator.plan.inputs[0 if operator.plan.variadic else i]
+    kind = type(operator).__name__
+    hint = "" if operator.broadcasts else "\nIf the operator broadcasts its inputs, set broadcasts = True."
+    return VJPShapeError(
+        f"{kind}.vjp_{name} returned a cotangent of the wrong shape.\n"
+        f"  got:      {tuple(c.shape)}\n"
+        f"  expected: {lead + parent.shape} = {lead} leading + {parent.shape} input {name}{hint}"
+    )
+
+
+def push_forward(asked, tangents, roots, traced: bool, lead: tuple[int, ...] = ()) -> list:
+    """One forward sweep: the tangent of each root, None where nothing reaches it.
+
+    ``tangents`` belong to the ``asked`` Records, of shape ``lead + record.shape``; Tensors with ``traced``, else arrays.
+    """
+    moving: dict = {}
+    for record, t in zip(asked, tangents, strict=True):
+        moving[record] = t if record not in moving else moving[record] + t
+    given = set(asked)
+    wanted = set(roots)
+    found = {}
+    order = between(roots, given)
+    uses = _last_uses(order)
+    for record in order:
+        if record not in given:
+            _advance(record, moving, traced, lead)
+        if record in wanted and record in moving:
+            found[record] = moving[record]
+        for p in uses.get(record, ()):
+            moving.pop(p, None)
+    return [found.get(root) for root in roots]
+
+
+def _last_uses(order) -> dict:
+    """For each Record the parents that nothing later reads, so that their tangents can go."""
+    last: dict = {}
+    for record in order:
+        for p in record.parents:
+            if p is not None:
+                last[p] = record
+    uses: dict = {}
+    for p, record in last.items():
+        uses.setdefault(record, []).append(p)
+    return uses
+
+
+def _advance(record, moving, traced, lead):
+    """The tangent of one Record from those of its parents."""
+    operator = record.operator
+    if type(operator) is Output:
+        whole = moving.get(record.parents[0])
+        if whole is not None and whole[operator.index] is not None:
+            moving[record] = whole[operator.index]
+        return
+    total = None
+    for i, p in enumerate(record.parents):
+        t = moving.get(p) if p is not None else None
+        if t is None:
+            continue
+        part = _moved(record, i, t, traced, lead)
+        if operator.outputs > 1:
+            total = part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
+        else:
+            part = _shaped(record, part, traced, lead)
+            total = part if total is None else total + part
+    if total is not None:
+        moving[record] = total
+
+
+def _moved(record, i, t, traced, lead):
+    """The part of the output's tangent that comes from input ``i``."""
+    operator = record.operator
+    xp = op if traced else (record.xp if record.dtype is not None else backends.backend_of(t))
+    parent = record.parents[i]
+    if operator.right_aligned and record.operator.outputs == 1:
+        t = align(xp, t, lead, parent.shape, len(record.shape))
+    plan = operator.plan
+    rule = plan.jvp[0 if plan.variadic else i]
+    if rule is None and operator.elementwise and not operator.linear:
+        rule = plan.vjp[0 if plan.variadic else i]
+        if rule is None:
+            raise missing_rule(operator, i)
+    if rule is not None:
+        return _call(rule, record, i, t, traced)
+    if operator.linear:
+        return type(operator).forward(operator, xp, t) if not traced else _forward_traced(operator, t)
+    if operator.multilinear:
+        inputs = [_traced(record, k) if traced else record.saved[k] for k in range(len(record.parents))]
+        inputs[i] = t
+        return operator.forward(xp, *inputs)
+    return _twice_back(record, i, t, traced, lead)
+
+
+def _forward_traced(operator, t):
+    return operator(t)
+
+
+def _shaped(record, t, traced, lead):
+    """A tangent in its Record's full shape and dtype."""
+    xp = op if traced else backends.backend_of(t)
+    if record.dtype is not None and t.dtype != record.dtype:
+        if xp.is_complex(t.dtype) and not xp.is_complex(record.dtype):
+            t = xp.real(t)
+        t = xp.astype(t, record.dtype)
+    if tuple(t.shape) != lead + record.shape:
+        t = xp.broadcast_to(t, lead + record.shape)
+    return t
+
+
+def _twice_back(record, i, t, traced, lead):
+    """A JVP from the VJP rule alone: that is linear in g, and its transpose is the JVP."""
+    zeros = record.xp.zeros(record.shape, dtype=record.dtype or record.xp.float64)
+    probe = Record(None, (), (), record.shape, record.dtype or zeros.dtype, record.xp)
+    rule = record.operator.plan.vjp[0 if record.operator.plan.variadic else i]
+    if rule is None:
+        raise missing_rule(record.operator, i)
+    if record.operator.outputs > 1:
+        raise missing_rule(record.operator, i)
+    c = _call(rule, record, i, Tensor(zeros, probe), True)
+    parent = record.parents[i]
+    if tuple(c.shape) != parent.shape or c.dtype != parent.dtype:
+        c = _fitted(c, record, i, parent, True, ())
+    if c.record is None:
+        return value_of(Tensor(zeros)) if not traced else Tensor(zeros)
+    return pull_back([c.record], [t], [probe], traced, lead)[0]
+
+
+def seed(record: Record, number: float = 1.0) -> Any:
+    """A cotangent of ones for a Record's output."""
+    if record.dtype is None:
+        return HOST.float64(number)
+    return record.xp.full(record.shape, number, dtype=record.dtype)

@@ -1,0 +1,199 @@
+"""Full Jacobians and Hessians, by batched sweeps in either direction."""
+
+import os
+from collections.abc import Callable
+from functools import wraps
+
+from zkynet import backends
+from zkynet.backends.errors import JacobianTooLargeError, NotDifferentiableError
+
+from . import operations as op
+from .axes import size_of
+from .record import Record, Tensor
+from .transforms import (
+    Trace,
+    _gradient,
+    _leaves_of_output,
+    _number,
+    _regroup,
+    _sweep,
+    _tangents,
+    _title,
+    grad,
+    handed_out,
+    unwrapped,
+)
+
+CHUNK_BYTES = 64 << 20  # a Jacobian above this size is computed in chunks
+
+
+def jacobian(f: Callable, argnums=0, *, mode="auto", chunk_size=None, has_aux=False, holomorphic=False) -> Callable:
+    """A function that gives the full Jacobian of ``f``, of shape ``output.shape + input.shape``.
+
+    ``mode``: "rev" takes one batched reverse sweep, "fwd" one batched forward sweep, "auto" whichever has fewer rows.
+    ``chunk_size``: how many rows go through a sweep at once (default: as many as keep it below 64 MB). Inputs and outputs
+    are pytrees; the result has the structure of the output, and inside it that of the argument. JacobianTooLargeError, a
+    MemoryError, before anything is allocated, where the result would take more than a quarter of the memory.
+    """
+    if mode not in ("auto", "fwd", "rev"):
+        raise ValueError(f"jacobian: mode must be 'auto', 'fwd' or 'rev', got {mode!r}")
+
+    @wraps(f)
+    def jacobian_of_f(*args, **kwargs):
+        trace = Trace(f, args, argnums)
+        result = trace.run(f, kwargs)
+        result, aux = result if has_aux else (result, None)
+        outputs, tree = _leaves_of_output(result, "jacobian", f)
+        way = _direction(mode, outputs, trace.leaves, holomorphic, f)
+        _check_size(outputs, trace.leaves, f)
+        compute = _rows_backward if way == "rev" else _columns_forward
+        blocks = compute(trace, outputs, chunk_size)
+        rows = [_regroup(trace, handed_out(row, trace.traced, trace.leaves), argnums) for row in blocks]
+        blocks = tree.unflatten(rows)
+        return (blocks, unwrapped(aux, trace.outer.depth > 0)) if has_aux else blocks
+
+    return jacobian_of_f
+
+
+def _direction(mode, outputs, leaves, holomorphic, f):
+    real_to_complex = False
+    for x in leaves:
+        if _is_complex(x) and not holomorphic:
+            raise NotDifferentiableError(
+                f"jacobian: an input of {_title(f)} is complex.\n"
+                "  expected: real inputs, or a holomorphic function\n"
+                "Pass holomorphic=True for the complex derivative, or differentiate real and imaginary parts."
+            )
+    if not holomorphic:
+        real_to_complex = any(_is_complex(y) for y in outputs)
+    if real_to_complex and mode == "rev":
+        raise NotDifferentiableError("jacobian: a complex output of real inputs needs mode='fwd'")
+    if mode != "auto":
+        return mode
+    rows, columns = sum(_size(y) for y in outputs), sum(_size(x) for x in leaves)
+    return "fwd" if real_to_complex or columns < rows else "rev"
+
+
+def _is_complex(x: Tensor) -> bool:
+    value = x._value
+    return type(value) is complex or (hasattr(value, "dtype") and "complex" in str(value.dtype))
+
+
+def _shape(x: Tensor):
+    return tuple(getattr(x._value, "shape", ()))
+
+
+def _size(x: Tensor) -> int:
+    return size_of(_shape(x))
+
+
+def _bytes(x: Tensor) -> int:
+    return getattr(getattr(x._value, "dtype", None), "itemsize", 8) if not _is_complex(x) else 16
+
+
+def memory_limit() -> int:
+    """The number of bytes that a Jacobian may take: a quarter of the machine's memory."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    except (ValueError, OSError, AttributeError):
+        return 4 << 30
+
+
+def _check_size(outputs, leaves, f):
+    total = sum(_size(y) * _size(x) * max(_bytes(y), _bytes(x)) for y in outputs for x in leaves)
+    limit = memory_limit()
+    if total > limit:
+        raise JacobianTooLargeError(
+            f"jacobian: the Jacobian of {_title(f)} would take {total / 1e9:.2f} GB.\n"
+            f"  limit: {limit / 1e9:.2f} GB, a quarter of the memory\n"
+            "Use zk.vjp or zk.jvp for products with it, or differentiate fewer inputs or outputs at a time."
+        )
+
+
+def _chunks(count: int, row_bytes: int, chunk_size):
+    """Ranges of rows."""
+    step = chunk_size or max(1, CHUNK_BYTES // max(row_bytes, 1))
+    if step < 1:
+        raise ValueError(f"jacobian: chunk_size must be at least 1, got {chunk_size!r}")
+    return [(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+def _unit_rows(record: Record, start, stop):
+    """Rows ``start`` to ``stop`` of the identity, each in the shape of a Record's output."""
+    xp = record.xp
+    dtype = record.dtype or xp.float64
+    n = size_of(record.shape)
+    rows = xp.eye(stop - start, n, k=start, dtype=dtype)
+    return xp.reshape(rows, (stop - start, *record.shape))
+
+
+def _rows_backward(trace, outputs, chunk_size):
+    """A list of blocks for each output: batched reverse sweeps."""
+    traced, leaves = trace.traced, trace.leaves
+    result = []
+    for y in outputs:
+        shape = _shape(y)
+        widest = max([_size(x) * _bytes(x) for x in leaves], default=1)
+        pieces: list = [[] for _ in leaves]
+        for start, stop in _chunks(_size(y), widest, chunk_size):
+            found: list = [None] * len(leaves)
+            if y.record is not None:
+                g = _unit_rows(y.record, start, stop)
+                found = _sweep([y.record], [Tensor(g) if traced else g], trace.records, traced, (stop - start,))
+            for piece, c, leaf in zip(pieces, found, leaves, strict=True):
+                piece.append(_gradient(c, leaf, traced, False, (stop - start,)))
+        result.append([_joined(p, shape + _shape(x), x, traced) for p, x in zip(pieces, leaves, strict=True)])
+    return result
+
+
+def _joined(pieces, shape, leaf, traced):
+    """Chunks of rows as one array of a Jacobian's shape."""
+    if not pieces:
+        xp = leaf.record.xp
+        zeros = xp.zeros(shape, dtype=leaf.record.dtype or xp.float64)
+        return Tensor(zeros) if traced else zeros
+    xp = op if traced else backends.backend_of(pieces[0])
+    whole = pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
+    block = xp.reshape(whole, shape)
+    return block if traced or shape != () else _number(block, leaf.record)
+
+
+def _columns_forward(trace, outputs, chunk_size):
+    """A list of blocks for each output: batched forward sweeps, then the leading axes moved to the end."""
+    traced, leaves = trace.traced, trace.leaves
+    result: list = [[] for _ in outputs]
+    for k, x in enumerate(leaves):
+        widest = max([_size(y) * _bytes(y) for y in outputs], default=1)
+        pieces: list = [[] for _ in outputs]
+        for start, stop in _chunks(_size(x), widest, chunk_size):
+            t = _unit_rows(x.record, start, stop)
+            only = _Only(leaves[k])
+            moved = _tangents(only, [Tensor(t) if traced else t], outputs, traced, (stop - start,))
+            for piece, m in zip(pieces, moved, strict=True):
+                piece.append(m)
+        for block, p, y in zip(result, pieces, outputs, strict=True):
+            block.append(_transposed(p, y, x, traced))
+    return result
+
+
+class _Only:
+    """A Trace of a single leaf."""
+
+    def __init__(self, leaf):
+        self.leaves, self.records = [leaf], [leaf.record]
+
+
+def _transposed(pieces, y, x, traced):
+    shape, inner = _shape(y), _shape(x)
+    if not pieces:
+        return _joined([], shape + inner, x, traced)
+    xp = op if traced else backends.backend_of(pieces[0])
+    whole = pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
+    flat = xp.matrix_transpose(xp.reshape(whole, (size_of(inner), size_of(shape))))
+    block = xp.reshape(flat, shape + inner)
+    return block if traced or shape + inner != () else _number(block, x.record)
+
+
+def hessian(f: Callable, argnums=0, *, chunk_size=None, has_aux=False) -> Callable:
+    """A function that gives the Hessian of a scalar ``f``: for an argument of shape s an array of shape ``s + s``."""
+    return jacobian(grad(f, argnums, has_aux=has_aux), argnums, chunk_size=chunk_size, has_aux=has_aux)

@@ -1,0 +1,91 @@
+"""Modules: functions composed of operators and other modules, with parameters they own."""
+
+from typing import Any
+
+from .function import Function, Parameter, State
+
+
+class Module(Function):
+    """A Function that a user composes: parameters and submodules are plain attributes, ``call`` says what it does.
+
+    ``module(x)`` runs ``call``. Parameters are array-like inside it: ``x @ self.weight + self.bias``.
+    """
+
+    def call(self, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} needs a method call(self, ...)")
+
+    def __call__(self, *inputs, **settings):
+        return self.call(*inputs, **settings)
+
+    def named_possessions(self, kind=Parameter) -> dict[str, Any]:
+        """Every owned Parameter (or State, Constant) by its path, ``layers.0.weight``; a shared one once."""
+        found: dict[str, Any] = {}
+        seen: set[int] = set()
+        stack: list[tuple[str, Any]] = [("", self)]
+        while stack:
+            path, node = stack.pop()
+            if id(node) in seen:
+                continue
+            if isinstance(node, kind):
+                seen.add(id(node))
+                found[path] = node
+                continue
+            children = _attributes(node)
+            if children:
+                seen.add(id(node))
+                prefix = path + "." if path else ""
+                stack += [(f"{prefix}{name}", child) for name, child in reversed(children)]
+        return found
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Every Parameter by its path, ``layers.0.weight``; a shared one once, under its first path."""
+        return self.named_possessions(Parameter)
+
+    def named_states(self) -> dict[str, State]:
+        """Every State by its path."""
+        return self.named_possessions(State)
+
+    def parameters(self) -> list[Parameter]:
+        """Every Parameter once."""
+        return list(self.named_parameters().values())
+
+    def tree_flatten(self):
+        """As a container a Module holds its Parameters."""
+        named = self.named_parameters()
+        return list(named), list(named.values())
+
+    def tree_unflatten(self, children):
+        """What has the structure of a Module, its gradient say, is a dict keyed by parameter name."""
+        return dict(zip(self.named_parameters(), children, strict=True))
+
+    def to(self, backend=None) -> "Module":
+        """Move everything that the module owns to another backend, in place; gives the module."""
+        from zkynet import backends
+
+        from .function import Possession
+
+        target = backends.get(backend) if backend is not None else backends.default_backend()
+        for possession in self.named_possessions(Possession).values():
+            home = backends.backend_of(possession._value)
+            if home is not None and home is not target:
+                possession._value = target.own(target.asarray(home.to_numpy(possession._value)))
+        return self
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={child!r}" for name, child in _attributes(self))
+        return f"{type(self).__name__}({inside})"
+
+
+def _attributes(node) -> list[tuple[str, Any]]:
+    """The named things in a module or a container that may be, or hold, modules and possessions."""
+    from .function import Possession
+
+    if isinstance(node, Module):
+        items = list(vars(node).items())
+    elif isinstance(node, dict):
+        items = list(node.items())
+    elif isinstance(node, (list, tuple)):
+        items = list(enumerate(node))
+    else:
+        return []
+    return [(str(k), v) for k, v in items if isinstance(v, (Possession, Module, list, tuple, dict))]

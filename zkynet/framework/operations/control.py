@@ -1,0 +1,155 @@
+"""What acts on the graph and not on values: stop_gradient, copy, creation of constants."""
+
+from zkynet import backends
+
+from ..operator import Operator
+from ..record import HOST, PYTHON_NUMBERS, Tensor, apply, operand
+
+
+class StopGradient(Operator):
+    """The value alone, constant from here on."""
+
+    makes_view = True
+    differentiable = False
+    promotion = None
+
+    def forward(self, xp, x):
+        return x
+
+
+class Copy(Operator):
+    """The same values in memory of their own."""
+
+    linear = True
+    promotion = None
+
+    def forward(self, xp, x):
+        return xp.own(x)
+
+    def vjp_x(self, xp, g):
+        return g
+
+
+_stop_gradient, _copy = StopGradient(), Copy()
+
+
+def stop_gradient(x) -> Tensor:
+    """x as a constant: gradients see nothing behind it."""
+    return apply(_stop_gradient, x)
+
+
+def copy(x) -> Tensor:
+    """x in memory of its own, differentiable."""
+    return apply(_copy, x)
+
+
+def asarray(x, dtype=None, copy=None) -> Tensor:
+    """x as a Tensor: arrays on their backend, numbers and lists on the default one. A Tensor keeps its history."""
+    from .elementwise import astype
+
+    value, record = operand(x)
+    if record is not None or isinstance(x, Tensor):
+        tensor = x if isinstance(x, Tensor) else Tensor(value, record)
+        return tensor if dtype is None else astype(tensor, dtype)
+    xp = backends.default_backend() if type(value) in PYTHON_NUMBERS else backends.backend_of(value)
+    array = xp.asarray(value) if dtype is None else xp.asarray(value, dtype=xp.dtype(dtype))
+    return Tensor(xp.own(array) if array is x else array)
+
+
+def zeros(shape, dtype=None) -> Tensor:
+    """Zeros on the default backend, float64 unless said otherwise."""
+    return _created("zeros", shape, dtype=dtype)
+
+
+def ones(shape, dtype=None) -> Tensor:
+    """Ones on the default backend, float64 unless said otherwise."""
+    return _created("ones", shape, dtype=dtype)
+
+
+def full(shape, fill_value, dtype=None) -> Tensor:
+    """``fill_value``, a Python number, repeated, on the default backend."""
+    return _created("full", shape, fill_value, dtype=dtype)
+
+
+def arange(start, stop=None, step=1, dtype=None) -> Tensor:
+    """``start``, ``start + step``, ... below ``stop``, on the default backend; with one argument from 0 to it."""
+    return _created("arange", *((0, start) if stop is None else (start, stop)), step, dtype=dtype)
+
+
+def eye(n_rows, n_cols=None, *, k=0, dtype=None) -> Tensor:
+    """Ones on diagonal ``k``, zeros elsewhere, on the default backend."""
+    return _created("eye", n_rows, n_cols, k=k, dtype=dtype)
+
+
+def linspace(start, stop, num) -> Tensor:
+    """``num`` evenly spaced numbers from ``start`` to ``stop``, both included, on the default backend."""
+    return _created("linspace", start, stop, num)
+
+
+def _created(name, *args, dtype=None, **settings):
+    xp = backends.default_backend()
+    if dtype is None and name in ("zeros", "ones", "eye"):
+        dtype = xp.float64
+    if dtype is not None:
+        settings["dtype"] = xp.dtype(dtype)
+    return Tensor(getattr(xp, name)(*args, **settings))
+
+
+def zeros_like(x) -> Tensor:
+    """A constant 0 of x's shape, dtype and backend."""
+    return _filled("zeros_like", x, 0.0)
+
+
+def ones_like(x) -> Tensor:
+    """A constant 1 of x's shape, dtype and backend."""
+    return _filled("ones_like", x, 1.0)
+
+
+def _filled(name, x, number):
+    value = operand(x)[0]
+    if type(value) in PYTHON_NUMBERS:
+        return Tensor(number)
+    return Tensor(getattr(backends.backend_of(value), name)(value))
+
+
+def is_complex(dtype) -> bool:
+    """Whether a dtype is complex; the traced twin of the backends' method."""
+    return "complex" in str(dtype)
+
+
+def any(x) -> Tensor:
+    """Whether any entry of a boolean array holds."""
+    value = operand(x)[0]
+    return Tensor(backends.backend_of(value).any(value))
+
+
+def all(x) -> Tensor:
+    """Whether every entry of a boolean array holds."""
+    value = operand(x)[0]
+    return Tensor(backends.backend_of(value).all(value))
+
+
+def argmax(x, axis=None, keepdims=False) -> Tensor:
+    """The position of the first largest entry; integers, without a derivative."""
+    value = operand(x)[0]
+    return Tensor(backends.backend_of(value).argmax(value, axis=axis, keepdims=keepdims))
+
+
+def argmin(x, axis=None, keepdims=False) -> Tensor:
+    """The position of the first smallest entry; integers, without a derivative."""
+    value = operand(x)[0]
+    return Tensor(backends.backend_of(value).argmin(value, axis=axis, keepdims=keepdims))
+
+
+def finfo(dtype):
+    """What a floating-point dtype can hold, as the array API gives it."""
+    return HOST.finfo(str(dtype))
+
+
+def is_traced(x) -> bool:
+    """Whether x is a stand-in without values, inside a function that a library compiles."""
+    value = operand(x)[0]
+    backend = backends.backend_of(value)
+    return backend is not None and backend.is_traced(value)
+
+

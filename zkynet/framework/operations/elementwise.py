@@ -1,0 +1,608 @@
+"""Arithmetic, powers, exponentials, comparisons and choices, entry by entry."""
+
+from ..operator import Elementwise, Undifferentiable
+from ..record import Tensor, apply, dtype_of, kind_of
+
+
+class Add(Elementwise):
+    def forward(self, xp, a, b):
+        return a + b
+
+    def vjp_a(self, xp, g):
+        return g
+
+    def vjp_b(self, xp, g):
+        return g
+
+
+class Subtract(Elementwise):
+    def forward(self, xp, a, b):
+        return a - b
+
+    def vjp_a(self, xp, g):
+        return g
+
+    def vjp_b(self, xp, g):
+        return -g
+
+
+class Multiply(Elementwise):
+    def forward(self, xp, a, b):
+        return a * b
+
+    def vjp_a(self, xp, g, b):
+        return g * b
+
+    def vjp_b(self, xp, g, a):
+        return g * a
+
+
+class Divide(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, a, b):
+        return xp.divide(a, b)
+
+    def vjp_a(self, xp, g, b):
+        return xp.multiply_no_nan(g, 1 / b)
+
+    def vjp_b(self, xp, g, b, y):
+        return xp.multiply_no_nan(g, -y / b)
+
+
+class Negative(Elementwise):
+    def forward(self, xp, x):
+        return -x
+
+    def vjp_x(self, xp, g):
+        return -g
+
+
+class Positive(Elementwise):
+    makes_view = True  # a copy is not needed
+
+    def forward(self, xp, x):
+        return x
+
+    def vjp_x(self, xp, g):
+        return g
+
+
+class Square(Elementwise):
+    def forward(self, xp, x):
+        return x * x
+
+    def vjp_x(self, xp, g, x):
+        return g * (2 * x)
+
+
+class Reciprocal(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return 1 / x
+
+    def vjp_x(self, xp, g, y):
+        return xp.multiply_no_nan(g, -(y * y))
+
+
+class Pow(Elementwise):
+    """a ** b. At a = 0: d/da is 0 where b = 0, d/db is 0 where b >= 0; a negative base never reaches log."""
+
+    def forward(self, xp, a, b):
+        return xp.pow(a, b)
+
+    def vjp_a(self, xp, g, a, b):
+        flat = (a == 0) & (b == 0)
+        slope = b * xp.pow(a, xp.where(flat, 1, b - 1))
+        return xp.multiply_no_nan(xp.select(~flat, g), slope)
+
+    def vjp_b(self, xp, g, a, b, y):
+        dead = (a == 0) & (xp.real(b) >= 0)
+        return xp.multiply_no_nan(xp.select(~dead, g), y * xp.log(xp.where(dead, 1, a)))
+
+
+class IntPow(Elementwise):
+    """x ** n for a fixed Python integer n: no branch at 0, no logarithm, integer arrays stay integer."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def forward(self, xp, x):
+        return x**self.n
+
+    def vjp_x(self, xp, g, x):
+        if self.n == 0:
+            return xp.zeros_like(g)
+        if self.n == 1:
+            return g
+        slope = self.n * int_pow(xp, x, self.n - 1)
+        return g * slope if self.n > 1 else xp.multiply_no_nan(g, slope)
+
+
+def int_pow(xp, x, n):
+    """x ** n by the cheapest exact route; ``xp`` may be the traced namespace."""
+    return x if n == 1 else x * x if n == 2 else x**n
+
+
+class Sqrt(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return xp.sqrt(x)
+
+    def vjp_x(self, xp, g, y):
+        return xp.multiply_no_nan(g, 0.5 / y)  # infinite at 0: a cotangent of exactly 0 stays 0
+
+
+class Exp(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return xp.exp(x)
+
+    def vjp_x(self, xp, g, y):
+        return xp.multiply_no_nan(g, y)  # y may be infinite
+
+
+class Expm1(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return xp.expm1(x)
+
+    def vjp_x(self, xp, g, y):
+        return xp.multiply_no_nan(g, y + 1)
+
+
+class Log(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return xp.log(x)
+
+    def vjp_x(self, xp, g, x):
+        return xp.multiply_no_nan(g, 1 / x)
+
+
+class Log1p(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return xp.log1p(x)
+
+    def vjp_x(self, xp, g, x):
+        return xp.multiply_no_nan(g, 1 / (1 + x))
+
+
+class Sin(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return xp.sin(x)
+
+    def vjp_x(self, xp, g, x):
+        return g * xp.cos(x)
+
+
+class Cos(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return xp.cos(x)
+
+    def vjp_x(self, xp, g, x):
+        return g * -xp.sin(x)
+
+
+class Tanh(Elementwise):
+    promotion = "inexact"
+
+    def forward(self, xp, x):
+        return xp.tanh(x)
+
+    def vjp_x(self, xp, g, y):
+        return g * (1 - y * y)  # from y: x is not kept, no overflow in cosh
+
+
+class Abs(Elementwise):
+    """The magnitude of a real array; 0 has derivative 0."""
+
+    def forward(self, xp, x):
+        return xp.abs(x)
+
+    def vjp_x(self, xp, g, x):
+        return g * xp.sign(x)
+
+
+class ComplexAbs(Elementwise):
+    """The magnitude of a complex array; 0 has derivative 0."""
+
+    def forward(self, xp, x):
+        return xp.abs(x)
+
+    def vjp_x(self, xp, g, x, y):
+        return g * (xp.conj(x) / xp.where(y == 0, 1, y))
+
+    def jvp_x(self, xp, t, x, y):
+        return xp.real(t * (xp.conj(x) / xp.where(y == 0, 1, y)))
+
+
+class Maximum(Elementwise):
+    """The larger entry; a NaN wins; at a tie the cotangent is split evenly."""
+
+    def forward(self, xp, a, b):
+        return xp.maximum(a, b)
+
+    def vjp_a(self, xp, g, a, b):
+        return share(xp, g, (a > b) | xp.isnan(a), (a == b) | (xp.isnan(a) & xp.isnan(b)))
+
+    def vjp_b(self, xp, g, a, b):
+        return share(xp, g, (b > a) | xp.isnan(b), (a == b) | (xp.isnan(a) & xp.isnan(b)))
+
+
+class Minimum(Elementwise):
+    """The smaller entry; a NaN wins; at a tie the cotangent is split evenly."""
+
+    def forward(self, xp, a, b):
+        return xp.minimum(a, b)
+
+    def vjp_a(self, xp, g, a, b):
+        return share(xp, g, (a < b) | xp.isnan(a), (a == b) | (xp.isnan(a) & xp.isnan(b)))
+
+    def vjp_b(self, xp, g, a, b):
+        return share(xp, g, (b < a) | xp.isnan(b), (a == b) | (xp.isnan(a) & xp.isnan(b)))
+
+
+def share(xp, g, mine, tie):
+    """All of ``g`` where the entry is mine alone, half of it at a tie, nothing elsewhere."""
+    return xp.select(mine | tie, xp.where(tie, 0.5 * g, g))
+
+
+class ClipLow(Elementwise):
+    """max(x, lo). On the bound x has slope 1 and the bound 0, so that a value there can move."""
+
+    def forward(self, xp, x, lo):
+        return xp.maximum(x, lo)
+
+    def vjp_x(self, xp, g, x, lo):
+        return xp.select(~(x < lo), g)
+
+    def vjp_lo(self, xp, g, x, lo):
+        return xp.select(x < lo, g)
+
+
+class ClipHigh(Elementwise):
+    """min(x, hi). On the bound x has slope 1 and the bound 0."""
+
+    def forward(self, xp, x, hi):
+        return xp.minimum(x, hi)
+
+    def vjp_x(self, xp, g, x, hi):
+        return xp.select(~(x > hi), g)
+
+    def vjp_hi(self, xp, g, x, hi):
+        return xp.select(x > hi, g)
+
+
+class Where(Elementwise):
+    """a where the condition holds, else b; the entry that is not taken sends and receives nothing."""
+
+    nondifferentiable = ("condition",)
+    promotes = ("a", "b")
+
+    def forward(self, xp, condition, a, b):
+        return xp.where(condition, a, b)
+
+    def vjp_a(self, xp, g, condition):
+        return xp.select(condition, g)
+
+    def vjp_b(self, xp, g, condition):
+        return xp.select(~condition, g)
+
+
+class Select(Elementwise):
+    """g where the mask holds, else 0: never a product, so that no infinity leaks."""
+
+    nondifferentiable = ("mask",)
+    promotion = None
+
+    def forward(self, xp, mask, x):
+        return xp.select(mask, x)
+
+    def vjp_x(self, xp, g, mask):
+        return xp.select(mask, g)
+
+
+class MultiplyNoNan(Elementwise):
+    """a * b, but 0 where a is exactly 0 and b is not finite."""
+
+    def forward(self, xp, a, b):
+        return xp.multiply_no_nan(a, b)
+
+    def vjp_a(self, xp, g, b):
+        return xp.multiply_no_nan(g, b)
+
+    def vjp_b(self, xp, g, a):
+        return xp.multiply_no_nan(g, a)
+
+
+class Real(Elementwise):
+    makes_view = True
+    linear = True
+
+    def forward(self, xp, x):
+        return xp.real(x)
+
+    def vjp_x(self, xp, g):
+        return g
+
+
+class Imag(Elementwise):
+    makes_view = True
+    linear = True
+
+    def forward(self, xp, x):
+        return xp.imag(x)
+
+    def vjp_x(self, xp, g):
+        return g * -1j  # plain transpose: the API conjugates on the way in and out; a real input drops it
+
+
+class Conj(Elementwise):
+    makes_view = True
+    linear = True
+
+    def forward(self, xp, x):
+        return xp.conj(x)
+
+    def vjp_x(self, xp, g):
+        return xp.conj(g)
+
+
+class AsType(Elementwise):
+    makes_view = True
+    linear = True
+    promotion = None
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def forward(self, xp, x):
+        return xp.astype(x, xp.dtype(self.dtype), copy=False)
+
+    def vjp_x(self, xp, g):
+        return g  # the engine casts it to the input's dtype
+
+
+class Compare(Undifferentiable):
+    """A comparison or logical function of two arrays, by its array-API name."""
+
+    def __init__(self, name):
+        self._function = name
+
+    def forward(self, xp, a, b):
+        return getattr(xp, self._function)(a, b)
+
+    def __repr__(self):
+        return f"Compare({self._function!r})"
+
+
+class Predicate(Undifferentiable):
+    """A function of one array without a derivative, by its array-API name."""
+
+    def __init__(self, name):
+        self._function = name
+
+    def forward(self, xp, x):
+        return getattr(xp, self._function)(x)
+
+    def __repr__(self):
+        return f"Predicate({self._function!r})"
+
+
+_add, _subtract, _multiply, _divide, _pow = Add(), Subtract(), Multiply(), Divide(), Pow()
+_negative, _positive, _square, _reciprocal = Negative(), Positive(), Square(), Reciprocal()
+_sqrt, _exp, _expm1, _log, _log1p = Sqrt(), Exp(), Expm1(), Log(), Log1p()
+_sin, _cos, _tanh = Sin(), Cos(), Tanh()
+_abs, _complex_abs, _real, _imag, _conj = Abs(), ComplexAbs(), Real(), Imag(), Conj()
+_maximum, _minimum, _clip_low, _clip_high = Maximum(), Minimum(), ClipLow(), ClipHigh()
+_where, _select, _multiply_no_nan = Where(), Select(), MultiplyNoNan()
+
+
+def add(a, b) -> Tensor:
+    """a + b."""
+    return apply(_add, a, b)
+
+
+def subtract(a, b) -> Tensor:
+    """a - b."""
+    return apply(_subtract, a, b)
+
+
+def multiply(a, b) -> Tensor:
+    """a * b."""
+    return apply(_multiply, a, b)
+
+
+def divide(a, b) -> Tensor:
+    """a / b, in floating point."""
+    return apply(_divide, a, b)
+
+
+def pow(a, b) -> Tensor:
+    """a ** b. A Python int as b is an exact power: 0 ** 0 is 1 with derivative 0, and log is never taken."""
+    if type(b) is int:
+        if b < 0 and kind_of(a) == "integer":
+            raise ValueError(f"pow: integers to negative integer powers are not allowed (exponent {b}); use a float")
+        return apply(IntPow(b), a)
+    return apply(_pow, a, b)
+
+
+def negative(x) -> Tensor:
+    """-x."""
+    return apply(_negative, x)
+
+
+def positive(x) -> Tensor:
+    """+x."""
+    return apply(_positive, x)
+
+
+def square(x) -> Tensor:
+    """x * x."""
+    return apply(_square, x)
+
+
+def reciprocal(x) -> Tensor:
+    """1 / x."""
+    return apply(_reciprocal, x)
+
+
+def sqrt(x) -> Tensor:
+    """The square root; its derivative at 0 is infinite, and a cotangent of exactly 0 stays 0 there."""
+    return apply(_sqrt, x)
+
+
+def exp(x) -> Tensor:
+    """e ** x."""
+    return apply(_exp, x)
+
+
+def expm1(x) -> Tensor:
+    """e ** x - 1, exact near 0."""
+    return apply(_expm1, x)
+
+
+def log(x) -> Tensor:
+    """The natural logarithm."""
+    return apply(_log, x)
+
+
+def log1p(x) -> Tensor:
+    """log(1 + x), exact near 0."""
+    return apply(_log1p, x)
+
+
+def sin(x) -> Tensor:
+    """The sine of x radians."""
+    return apply(_sin, x)
+
+
+def cos(x) -> Tensor:
+    """The cosine of x radians."""
+    return apply(_cos, x)
+
+
+def tanh(x) -> Tensor:
+    """The hyperbolic tangent."""
+    return apply(_tanh, x)
+
+
+def abs(x) -> Tensor:
+    """|x|, for complex x its magnitude; derivative 0 at 0."""
+    return apply(_complex_abs if kind_of(x) == "complex" else _abs, x)
+
+
+def maximum(a, b) -> Tensor:
+    """The larger entry; NaN wins; at a tie each side gets half of the cotangent."""
+    return apply(_maximum, a, b)
+
+
+def minimum(a, b) -> Tensor:
+    """The smaller entry; NaN wins; at a tie each side gets half of the cotangent."""
+    return apply(_minimum, a, b)
+
+
+def clip(x, min=None, max=None) -> Tensor:
+    """x held between ``min`` and ``max`` (None: no bound). On a bound x has slope 1."""
+    if min is not None:
+        x = apply(_clip_low, x, min)
+    if max is not None:
+        x = apply(_clip_high, x, max)
+    return x if isinstance(x, Tensor) else apply(_positive, x)
+
+
+def where(condition, a, b) -> Tensor:
+    """a where the boolean ``condition`` holds, else b. Nothing leaks from the entry that is not taken."""
+    kind = kind_of(condition)
+    if kind != "bool":
+        raise TypeError(f"where: the condition must be boolean, got {dtype_of(condition)}; compare first, as in x != 0")
+    return apply(_where, condition, a, b)
+
+
+def select(mask, x) -> Tensor:
+    """x where the boolean mask holds, else 0, without multiplying: infinities and NaN do not leak."""
+    return apply(_select, mask, x)
+
+
+def multiply_no_nan(a, b) -> Tensor:
+    """a * b, but 0 where a is exactly 0 and b is not finite."""
+    return apply(_multiply_no_nan, a, b)
+
+
+def real(x) -> Tensor:
+    """The real part; a real array as it is."""
+    return apply(_real, x)
+
+
+def imag(x) -> Tensor:
+    """The imaginary part; 0 for a real array."""
+    return apply(_imag, x)
+
+
+def conj(x) -> Tensor:
+    """The complex conjugate; a real array as it is."""
+    return apply(_conj, x)
+
+
+def astype(x, dtype, *, copy=True) -> Tensor:
+    """x in another dtype: a dtype of its backend, of NumPy, or a name. A gradient comes back in x's own dtype."""
+    return apply(AsType(dtype), x)
+
+
+def _compare(name, doc):
+    operator = Compare(name)
+
+    def function(a, b) -> Tensor:
+        return apply(operator, a, b)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def _predicate(name, doc):
+    operator = Predicate(name)
+
+    def function(x) -> Tensor:
+        return apply(operator, x)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+equal = _compare("equal", "a == b, entry by entry.")
+not_equal = _compare("not_equal", "a != b, entry by entry.")
+less = _compare("less", "a < b, entry by entry.")
+less_equal = _compare("less_equal", "a <= b, entry by entry.")
+greater = _compare("greater", "a > b, entry by entry.")
+greater_equal = _compare("greater_equal", "a >= b, entry by entry.")
+logical_and = _compare("logical_and", "Both, of booleans.")
+logical_or = _compare("logical_or", "One or both, of booleans.")
+logical_xor = _compare("logical_xor", "Exactly one, of booleans.")
+bitwise_and = _compare("bitwise_and", "a & b, of integers or booleans.")
+bitwise_or = _compare("bitwise_or", "a | b, of integers or booleans.")
+bitwise_xor = _compare("bitwise_xor", "a ^ b, of integers or booleans.")
+floor_divide = _compare("floor_divide", "The largest integer not above a / b; no derivative.")
+logical_not = _predicate("logical_not", "The opposite of a boolean.")
+bitwise_invert = _predicate("bitwise_invert", "~x, of integers or booleans.")
+isnan = _predicate("isnan", "Whether an entry is NaN.")
+isinf = _predicate("isinf", "Whether an entry is infinite.")
+isfinite = _predicate("isfinite", "Whether an entry is neither NaN nor infinite.")
+sign = _predicate("sign", "-1, 0 or 1; no derivative.")
+floor = _predicate("floor", "The largest integer not above x; no derivative.")
+ceil = _predicate("ceil", "The smallest integer not below x; no derivative.")
+trunc = _predicate("trunc", "x without its fraction; no derivative.")
+round = _predicate("round", "The nearest integer, halves to even; no derivative.")

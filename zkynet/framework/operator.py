@@ -1,0 +1,152 @@
+"""Operators: the atoms of every graph, and what families of them share."""
+
+import inspect
+from typing import Any, NamedTuple
+
+from zkynet.backends.errors import NotDifferentiableError
+
+from .axes import lead_shape
+from .function import Function
+from .record import apply
+
+
+class Rule(NamedTuple):
+    """A rule method, and what it names behind ``g``: a position in ``Record.saved``, or ``~position`` for its spec."""
+
+    method: Any
+    wants: tuple[int, ...]
+
+
+class Plan:
+    """What the signatures of an Operator's methods say: its inputs, its rules, and what each rule keeps."""
+
+    def __init__(self, cls):
+        names = list(inspect.signature(cls.forward).parameters.values())[2:]
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in names)
+        self.inputs = tuple(p.name for p in names)
+        if self.variadic and len(names) != 1:
+            raise TypeError(f"{cls.__name__}.forward: a variadic input (*{names[-1].name}) must stand alone")
+        self.vjp = tuple(self._rule(cls, "vjp_" + name) for name in self.inputs)
+        self.jvp = tuple(self._rule(cls, "jvp_" + name) for name in self.inputs)
+        self._promoted = None if cls.promotes is None else tuple(self.inputs.index(n) for n in cls.promotes)
+        self._promotes = cls.promotion is not None
+        self._kept: dict = {}
+
+    def _rule(self, cls, name) -> Rule | None:
+        method = getattr(cls, name, None)
+        if method is None:
+            return None
+        parameters = list(inspect.signature(method).parameters)[3 + self.variadic :]
+        return Rule(method, tuple(self._want(cls, name, p) for p in parameters))
+
+    def _want(self, cls, rule, name) -> int:
+        places = {n: i for i, n in enumerate(self.inputs)} | {"y": len(self.inputs)}
+        if name in places:
+            return places[name]
+        if name.endswith("_spec") and name[:-5] in places:
+            return ~places[name[:-5]]
+        known = ", ".join(f"{n}, {n}_spec" for n in places)
+        raise TypeError(f"{cls.__name__}.{rule} names {name!r}; behind xp and the cotangent it may name: {known}")
+
+    def rule(self, kind: tuple, i: int) -> Rule | None:
+        """The rule for input ``i``, of the VJPs or of the JVPs."""
+        return kind[0] if self.variadic else kind[i]
+
+    def promoted(self, count: int) -> tuple[int, ...]:
+        """The positions of the inputs that are brought to one dtype."""
+        if not self._promotes:
+            return ()
+        return tuple(range(count)) if self._promoted is None else self._promoted
+
+    def keep(self, parents) -> tuple:
+        """For each input, and for the output: True (kept), "spec" or None, given which inputs are tracked."""
+        key = tuple([p is not None for p in parents])
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = self._keep(key)
+        return found
+
+    def _keep(self, tracked: tuple[bool, ...]) -> tuple:
+        wants = set()
+        for i, live in enumerate(tracked):
+            for kind in (self.vjp, self.jvp):
+                rule = self.rule(kind, i)
+                if live and rule is not None:
+                    wants.update(rule.wants)
+        n = len(self.inputs)
+        codes = [True if i in wants else "spec" if ~i in wants else None for i in range(n + 1)]
+        if self.variadic:
+            codes = [codes[0]] * len(tracked) + [codes[1]]
+        # The spec of a tracked input, and of the output, stands in a Record already.
+        return tuple(
+            None if code == "spec" and (i == len(tracked) or tracked[i]) else code for i, code in enumerate(codes)
+        )
+
+
+class Operator(Function):
+    """A pure function of arrays, with one vector-Jacobian product an input.
+
+    ``forward(self, xp, a, b)`` computes the output. ``vjp_a(self, xp, g, ...)`` returns the cotangent of input ``a``:
+    for ``g`` of shape ``lead + y.shape`` an array of shape ``lead + a.shape``. Behind ``g`` it names what it reads:
+    inputs, the output ``y``, or ``a_spec`` and ``y_spec`` (shape and dtype alone). Nothing else is kept for it.
+    ``jvp_a(self, xp, t, ...)``, of the same form, is the part of the output's tangent that comes from the tangent ``t``
+    of ``a``; leave it out where the rules below give it, or for the slower general construction.
+
+    With ``forward(self, xp, *arrays)`` there is one rule, ``vjp_arrays(self, xp, g, i, ...)``, for input number ``i``.
+    """
+
+    broadcasts = False  # True: a cotangent may come back in the output's shape, the engine sums it down
+    elementwise = False
+    right_aligned = False  # tangents get axes of size 1, so that their leading axes stand before the output's rank
+    linear = False  # linear in its one input, with a forward that counts axes from the right: it is its own JVP
+    multilinear = False  # linear in each input, the others fixed
+    batched = True  # False: rules take only an ordinary cotangent, and the engine loops over leading axes
+    differentiable = True  # False: takes tracked values, sends no cotangent
+    nondifferentiable: tuple[str, ...] = ()  # inputs without a derivative: indices, conditions
+    makes_view = False  # the output may share memory with an input
+    outputs = 1
+    promotion: str | None = "common"  # or "inexact" (at least floating point), or None (dtypes as they are)
+    promotes: tuple[str, ...] | None = None  # the inputs promotion speaks of: all of them
+
+    plan: Plan
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.plan = Plan(cls)
+
+    def __call__(self, *inputs):
+        return apply(self, *inputs)
+
+    def forward(self, xp, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, xp, ...)")
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
+        return f"{type(self).__name__}({settings})"
+
+
+class Elementwise(Operator):
+    """y = f(x, ...) entry by entry: the Jacobian is diagonal, so a VJP rule is a JVP rule too."""
+
+    broadcasts = True
+    elementwise = True
+    right_aligned = True
+
+
+class Undifferentiable(Elementwise):
+    """Entry by entry, without a derivative: comparisons, rounding, predicates."""
+
+    differentiable = False
+
+
+def missing_rule(operator, i: int) -> NotDifferentiableError:
+    """The error for an input that has no rule."""
+    kind, name = type(operator).__name__, operator.plan.inputs[0 if operator.plan.variadic else i]
+    return NotDifferentiableError(
+        f"{kind} has no vector-Jacobian product for its input {name!r}.\n"
+        f"  expected: a method {kind}.vjp_{name}(self, xp, g, ...)\n"
+        f"Write it, compute {name!r} from other operators, or pass zk.stop_gradient({name}) to hold it constant."
+    )
+
+
+__all__ = ["Elementwise", "Operator", "Undifferentiable", "lead_shape", "missing_rule"]

@@ -1,0 +1,124 @@
+"""Containers of arrays: tuples, lists, dicts, named tuples, dataclasses and Modules, nested in any way.
+
+A leaf is anything else. ``None`` is a container without leaves. What a class of one's own contains can be said with
+two methods: ``tree_flatten(self) -> (names, children)``, where children stand in the order of their names, and the
+class method or method ``tree_unflatten(self, children)``, which gives the container with other children.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def children_of(node: Any) -> tuple[list, list] | None:
+    """The names and the children of a container; None for a leaf."""
+    cls = type(node)
+    if node is None:
+        return [], []
+    if cls is tuple or cls is list:
+        return list(range(len(node))), list(node)
+    if isinstance(node, dict):
+        return list(node), list(node.values())
+    if isinstance(node, tuple) and hasattr(node, "_fields"):
+        return list(node._fields), list(node)
+    if hasattr(cls, "tree_flatten"):
+        names, children = node.tree_flatten()
+        return list(names), list(children)
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        names = [f.name for f in dataclasses.fields(node)]
+        return names, [getattr(node, name) for name in names]
+    if isinstance(node, (tuple, list)):
+        return list(range(len(node))), list(node)
+    return None
+
+
+def rebuild(node: Any, children: list) -> Any:
+    """A container like ``node`` that holds ``children``."""
+    cls = type(node)
+    if node is None:
+        return None
+    if cls is tuple or cls is list:
+        return cls(children)
+    if isinstance(node, dict):
+        pairs = zip(node, children, strict=True)
+        if hasattr(node, "default_factory"):
+            return cls(node.default_factory, pairs)
+        return cls(pairs)
+    if isinstance(node, tuple) and hasattr(node, "_fields"):
+        return cls(*children)
+    if hasattr(cls, "tree_unflatten"):
+        return node.tree_unflatten(children)
+    if dataclasses.is_dataclass(node):
+        return _rebuild_dataclass(node, children)
+    return cls(children)
+
+
+def _rebuild_dataclass(node: Any, children: list) -> Any:
+    # Not dataclasses.replace: fields with init=False are values like the others, and __post_init__ has run before.
+    new = object.__new__(type(node))
+    for field, child in zip(dataclasses.fields(node), children, strict=True):
+        object.__setattr__(new, field.name, child)
+    return new
+
+
+class Treedef:
+    """The structure of a tree: everything but its leaves."""
+
+    __slots__ = ("children", "node")
+
+    def __init__(self, node: Any = None, children: "list[Treedef] | None" = None):
+        self.node, self.children = node, children  # children is None for a leaf
+
+    def unflatten(self, leaves: Iterable) -> Any:
+        """The tree of this structure with other leaves, in the order of ``flatten``."""
+        return self._build(iter(leaves))
+
+    def _build(self, leaves) -> Any:
+        if self.children is None:
+            return next(leaves)
+        return rebuild(self.node, [child._build(leaves) for child in self.children])
+
+    def __repr__(self) -> str:
+        return f"Treedef({self.unflatten('*' for _ in range(self.count()))!r})"
+
+    def count(self) -> int:
+        """The number of leaves."""
+        return 1 if self.children is None else sum(child.count() for child in self.children)
+
+
+LEAF = Treedef()
+
+
+def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list, Treedef]:
+    """The leaves of a tree, in order, and its structure."""
+    leaves: list = []
+    return leaves, _flatten_into(tree, leaves, is_leaf)
+
+
+def _flatten_into(node: Any, leaves: list, is_leaf) -> Treedef:
+    inside = None if is_leaf is not None and is_leaf(node) else children_of(node)
+    if inside is None:
+        leaves.append(node)
+        return LEAF
+    return Treedef(node, [_flatten_into(child, leaves, is_leaf) for child in inside[1]])
+
+
+def map_tree(function: Callable, tree: Any) -> Any:
+    """A tree of the same structure with ``function`` applied to every leaf."""
+    inside = children_of(tree)
+    if inside is None:
+        return function(tree)
+    return rebuild(tree, [map_tree(function, child) for child in inside[1]])
+
+
+def paths(tree: Any, prefix: str = "") -> list[str]:
+    """One readable path a leaf, in the order of ``flatten``: ``['w'][0].bias``."""
+    inside = children_of(tree)
+    if inside is None:
+        return [prefix]
+    named = isinstance(tree, tuple) and hasattr(tree, "_fields")
+    dotted = named or not isinstance(tree, (dict, list, tuple))
+    found = []
+    for name, child in zip(*inside, strict=True):
+        found += paths(child, f"{prefix}.{name}" if dotted else f"{prefix}[{name!r}]")
+    return found

@@ -1,0 +1,416 @@
+"""Functions of functions: gradients, products with Jacobians, Jacobians and Hessians, to any order and nested."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from zkynet import backends
+from zkynet.backends.errors import CotangentError, NotDifferentiableError
+
+from . import operations as op
+from . import pytree
+from .axes import size_of
+from .backprop import pull_back, push_forward, seed
+from .function import Parameter
+from .operator import Elementwise
+from .record import CONTEXT, HOST, PYTHON_NUMBERS, Record, Tensor, operand, value_of
+
+
+class Leaf(Elementwise):
+    """Where differentiation ends: an input of a transform. To an outer transform it is the identity."""
+
+    def forward(self, xp, x):
+        return x
+
+    def vjp_x(self, xp, g):
+        return g
+
+
+_leaf = Leaf()
+
+
+def lifted(x: Any, name: Callable[[], str]) -> Tensor:
+    """A fresh Tensor for ``x``, with a Record of its own: the leaf of one transform."""
+    value, outer = operand(x)
+    kind = type(value)
+    if kind is int:
+        value, kind = float(value), float
+    if kind in PYTHON_NUMBERS and kind is not bool:
+        return Tensor(value, Record(_leaf, (outer,) if outer else (), (None, None), (), None, HOST))
+    xp = None if kind is bool else backends.backend_of(value)
+    if xp is None or not xp.is_inexact(value.dtype):
+        dtype = kind.__name__ if xp is None else value.dtype
+        raise NotDifferentiableError(
+            f"cannot differentiate with respect to {name()}.\n"
+            f"  got:      dtype {dtype}\n"
+            f"  expected: a floating-point or complex array\n"
+            "Convert it first, with .astype(float), or leave it out of argnums."
+        )
+    guards = None
+    if value is x:  # the caller's own array
+        value, guard = xp.borrow(value)
+        guards = (guard,) if guard is not None else None
+    record = Record(_leaf, (outer,) if outer else (), (None, None), tuple(value.shape), value.dtype, xp, guards)
+    return Tensor(value, record)
+
+
+class Trace:
+    """One run of a function under a transform: its leaves, and the context they hold in."""
+
+    __slots__ = ("args", "context", "leaves", "outer", "token", "trees")
+
+    def __init__(self, f, args, argnums):
+        self.outer = CONTEXT.get()
+        self.leaves: list[Tensor] = []
+        self.trees = []
+        bindings = self.outer.bindings
+        positions = (argnums,) if isinstance(argnums, int) else argnums
+        self.args = list(args)
+        for n in positions:
+            if not -len(args) <= n < len(args):
+                raise TypeError(f"argnums={argnums}: {_title(f)} was called with {len(args)} arguments")
+            x = args[n]
+            if type(x) is float:  # the quick way for the plainest case
+                leaf = Tensor(x, Record(_leaf, (), (None, None), (), None, HOST))
+                self.leaves.append(leaf)
+                self.trees.append(pytree.LEAF)
+                self.args[n] = leaf
+                continue
+            bound: dict = {}
+            self.args[n] = self._lift(x, lambda path, n=n: _argument(f, n) + path, "", bound)
+            self.trees.append(_structure(x))
+            if bound:
+                bindings = {**bindings, **bound}
+        self.context = type(self.outer)(self.outer.depth + 1, True, bindings, self.outer.draws)
+
+    def _lift(self, x, name, path, bound):
+        if isinstance(x, Parameter):
+            if x not in bound:
+                bound[x] = lifted(x, lambda: name(path))
+            self.leaves.append(bound[x])
+            return x
+        inside = pytree.children_of(x)
+        if inside is None:
+            leaf = lifted(x, lambda: name(path))
+            self.leaves.append(leaf)
+            return leaf
+        children = [self._lift(c, name, f"{path}[{k!r}]", bound) for k, c in zip(*inside, strict=True)]
+        return x if hasattr(x, "named_parameters") else pytree.rebuild(x, children)
+
+    @property
+    def traced(self) -> bool:
+        """Whether an outer transform may differentiate what this one computes."""
+        return self.outer.depth > 0 and self.outer.recording
+
+    def run(self, f, kwargs):
+        token = CONTEXT.set(self.context)
+        try:
+            return f(*self.args, **kwargs)
+        finally:
+            CONTEXT.reset(token)
+
+    @property
+    def records(self) -> list[Record]:
+        return [leaf.record for leaf in self.leaves]
+
+
+def _structure(tree) -> pytree.Treedef:
+    return pytree.flatten(tree)[1]
+
+
+def _title(f) -> str:
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def _argument(f, n) -> str:
+    try:
+        names = list(inspect.signature(f).parameters)
+        return f"argument {n} ({names[n]!r}) of {_title(f)}"
+    except (TypeError, ValueError, IndexError):
+        return f"argument {n} of {_title(f)}"
+
+
+def _sweep(records, cotangents, asked, traced, lead=()):
+    if traced:
+        return pull_back(records, cotangents, asked, True, lead)
+    with HOST.errstate():
+        return pull_back(records, cotangents, asked, False, lead)
+
+
+def _push(asked, tangents, roots, traced, lead=()):
+    if traced:
+        return push_forward(asked, tangents, roots, True, lead)
+    with HOST.errstate():
+        return push_forward(asked, tangents, roots, False, lead)
+
+
+# ---- what goes in and what comes out ----
+
+
+def unwrapped(tree: Any, inside: bool) -> Any:
+    """Values and aux for the caller: inside a transform as they are; outside arrays of their own for Tensors."""
+    if inside:
+        return tree
+
+    def unwrap(x):
+        value = value_of(x)
+        backend = backends.backend_of(value) if value is not x else None
+        return value if backend is None else backend.own(value)
+
+    return pytree.map_tree(unwrap, tree)
+
+
+def handed_out(items: list, traced: bool, leaves) -> list:
+    """Computed arrays for the caller, writable and held by nobody else; each may stand in ``items`` alone."""
+    if not traced:
+        for xp in {leaf.record.xp for leaf in leaves}:
+            xp.hand_over(items)
+    return items
+
+
+def _number(c, leaf: Record):
+    """A gradient in the form of its leaf: a Python number for a Python number."""
+    if leaf.dtype is None and type(c) is not Tensor and getattr(c, "shape", None) == () and hasattr(c, "item"):
+        return c if backends.backend_of(c).is_traced(c) else c.item()
+    return c
+
+
+def _gradient(c, leaf: Tensor, traced, conjugate=True, lead=()):
+    """The cotangent of a leaf as a gradient: zeros where nothing came, conjugated where complex."""
+    record = leaf.record
+    if c is None:
+        if record.dtype is None:
+            zeros = 0.0 if not lead else HOST.zeros(lead)
+        else:
+            zeros = record.xp.zeros(lead + record.shape, dtype=record.dtype)
+        return Tensor(zeros) if traced else zeros
+    xp = op if traced else record.xp
+    if record.dtype is not None and conjugate and xp.is_complex(record.dtype):
+        return xp.conj(c)
+    if record.dtype is None and conjugate and type(leaf._value) is complex:
+        return c.conj() if not traced else op.conj(c)
+    return _number(c, record) if not lead else c
+
+
+def _output(y, what, holomorphic, f) -> Tensor:
+    """The Tensor of a scalar loss, checked."""
+    tensor = y if type(y) is Tensor else Tensor(*operand(y))
+    value = tensor._value
+    shape = () if type(value) in PYTHON_NUMBERS else tuple(value.shape)
+    if shape != ():
+        raise NotDifferentiableError(
+            f"{what} needs a scalar output.\n"
+            f"  got:      {_title(f)} returned shape {shape}\n"
+            "  expected: shape ()\n"
+            "Reduce it, with op.sum say, or take zk.jacobian for all entries, zk.vjp for a cotangent of your own."
+        )
+    _check_inexact(value, what, f, holomorphic)
+    return tensor
+
+
+def _check_inexact(value, what, f, complex_allowed):
+    kind = type(value)
+    if kind in PYTHON_NUMBERS:
+        inexact, is_complex, dtype = kind is not bool, kind is complex, kind.__name__
+    else:
+        xp = backends.backend_of(value)
+        inexact, is_complex, dtype = xp.is_inexact(value.dtype), xp.is_complex(value.dtype), value.dtype
+    if not inexact:
+        raise NotDifferentiableError(
+            f"{what}: the output of {_title(f)} is not differentiable.\n"
+            f"  got:      dtype {dtype}\n  expected: a floating-point output\n"
+            "Operators such as argmax, comparisons and casts to integers have no derivative."
+        )
+    if is_complex and not complex_allowed:
+        raise NotDifferentiableError(
+            f"{what}: the output of {_title(f)} is complex.\n"
+            f"  got:      dtype {dtype}\n  expected: a real loss\n"
+            "Take abs, real or imag of it, or pass holomorphic=True for the complex derivative f'(z)."
+        )
+
+
+# ---- gradients ----
+
+
+def value_and_grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) -> Callable:
+    """A function that gives ``(f(...), gradient)`` of a scalar ``f``.
+
+    ``argnums``: the position of the argument to differentiate, or a tuple of them (then the gradient is a tuple).
+    An argument is a pytree of floating-point or complex arrays, Python numbers and Modules; its gradient has the same
+    structure, shapes and dtypes, a dict by parameter name for a Module. ``has_aux``: ``f`` returns ``(value, aux)``, and
+    the result is ``((value, aux), gradient)``. For complex inputs the gradient is dL/dRe + i dL/dIm; with ``holomorphic``
+    it is f'(z) of a complex ``f``. Raises NotDifferentiableError, a TypeError, for integer inputs and outputs, and for
+    outputs that are not scalar.
+    """
+
+    @wraps(f)
+    def value_and_gradient(*args, **kwargs):
+        trace = Trace(f, args, argnums)
+        result = trace.run(f, kwargs)
+        result, aux = result if has_aux else (result, None)
+        y = _output(result, "grad", holomorphic, f)
+        traced = trace.traced
+        leaves = trace.leaves
+        if y.record is None or not leaves:
+            found = [None] * len(leaves)
+        else:
+            g = seed(y.record)
+            found = _sweep([y.record], [Tensor(g) if traced else g], trace.records, traced)
+        grads = [_gradient(c, leaf, traced, not holomorphic) for c, leaf in zip(found, leaves, strict=True)]
+        inside = trace.outer.depth > 0
+        del found
+        grads = _regroup(trace, handed_out(grads, traced, leaves), argnums)
+        value, aux = unwrapped((y, aux), inside)
+        return ((value, aux) if has_aux else value), grads
+
+    return value_and_gradient
+
+
+def _regroup(trace, items, argnums):
+    """Items, one a leaf, in the structure of the arguments."""
+    rest = iter(items)
+    groups = [tree.unflatten(rest) for tree in trace.trees]
+    return groups[0] if isinstance(argnums, int) else tuple(groups)
+
+
+def grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) -> Callable:
+    """A function that gives the gradient of a scalar ``f``; with ``has_aux`` ``(gradient, aux)``. See value_and_grad."""
+    both = value_and_grad(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
+
+    @wraps(f)
+    def gradient(*args, **kwargs):
+        value, grads = both(*args, **kwargs)
+        return (grads, value[1]) if has_aux else grads
+
+    return gradient
+
+
+# ---- products with Jacobians ----
+
+
+def _leaves_of_output(result, what, f):
+    """The Tensors of an output tree, and its structure."""
+    leaves, tree = pytree.flatten(result)
+    tensors = [leaf if type(leaf) is Tensor else Tensor(*operand(leaf)) for leaf in leaves]
+    for tensor in tensors:
+        _check_inexact(tensor._value, what, f, True)
+    return tensors, tree
+
+
+def _as_cotangent(g, like: Tensor, what: str, conjugate: bool, traced: bool):
+    """A cotangent or tangent that the caller gave, of the shape of ``like``, in its dtype."""
+    value, record = operand(g)
+    target = like._value
+    weak = type(target) in PYTHON_NUMBERS
+    shape = () if weak else tuple(target.shape)
+    got = () if type(value) in PYTHON_NUMBERS else tuple(value.shape)
+    if got != shape:
+        raise CotangentError(
+            f"{what} has the wrong shape.\n  got:      {got}\n  expected: {shape}\nIt is never broadcast."
+        )
+    if traced and record is not None:
+        tensor = Tensor(value, record)
+        return op.conj(tensor) if conjugate else tensor
+    xp = HOST if weak else backends.backend_of(target)
+    dtype = (xp.complex128 if type(target) is complex else xp.float64) if weak else target.dtype
+    array = value if xp.owns(value) else xp.asarray(value)
+    if xp.is_complex(array.dtype) and not xp.is_complex(dtype):
+        raise CotangentError(f"{what} is complex ({array.dtype}), but what it belongs to is real ({dtype}).")
+    array = xp.astype(array, dtype) if array.dtype != dtype else array
+    if conjugate and xp.is_complex(dtype):
+        array = xp.conj(array)
+    return Tensor(array) if traced else array
+
+
+def vjp(f: Callable, *args, argnums=None, has_aux=False):
+    """``(f(*args), pull)``: ``pull(g)`` gives the cotangents of the arguments for a cotangent ``g`` of the output.
+
+    ``g`` has the structure and shapes of the output. ``pull`` returns a tuple, one entry an argument (of ``argnums``,
+    all by default), and may be called any number of times. Complex values follow dL/dRe + i dL/dIm. With ``has_aux``
+    ``(value, pull, aux)``. CotangentError, a ValueError, for a cotangent of the wrong shape.
+    """
+    positions = tuple(range(len(args))) if argnums is None else argnums
+    trace = Trace(f, args, positions)
+    result = trace.run(f, {})
+    result, aux = result if has_aux else (result, None)
+    outputs, tree = _leaves_of_output(result, "vjp", f)
+    inside = trace.outer.depth > 0
+
+    def pull(g):
+        context = CONTEXT.get()
+        traced = context.depth > 0 and context.recording
+        parts, given = pytree.flatten(g)
+        if given.count() != len(outputs):
+            raise CotangentError(f"vjp: the output has {len(outputs)} arrays, the cotangent {given.count()}")
+        pairs = [
+            (y.record, _as_cotangent(p, y, "the cotangent", True, traced))
+            for y, p in zip(outputs, parts, strict=True)
+            if y.record is not None
+        ]
+        found = [None] * len(trace.leaves)
+        if pairs and found:
+            found = _sweep([r for r, _ in pairs], [c for _, c in pairs], trace.records, traced)
+        grads = [_gradient(c, leaf, traced) for c, leaf in zip(found, trace.leaves, strict=True)]
+        del found
+        return _regroup(trace, handed_out(grads, traced, trace.leaves), positions)
+
+    values, aux = unwrapped((tree.unflatten(outputs), aux), inside)
+    return (values, pull, aux) if has_aux else (values, pull)
+
+
+def jvp(f: Callable, args, tangents, *, has_aux=False):
+    """``(f(*args), t)``: the derivative of the output along ``tangents``, one an argument, by one forward sweep.
+
+    ``args`` and ``tangents`` are sequences; a tangent has its argument's structure and shapes (for a Module a dict by
+    parameter name). CotangentError, a ValueError, for a tangent of the wrong shape.
+    """
+    args, tangents = tuple(args), tuple(tangents)
+    if len(args) != len(tangents):
+        raise CotangentError(f"jvp: {len(args)} arguments, but {len(tangents)} tangents")
+    trace = Trace(f, args, tuple(range(len(args))))
+    parts = [t for tangent in tangents for t in pytree.flatten(tangent)[0]]
+    if len(parts) != len(trace.leaves):
+        raise CotangentError(f"jvp: the arguments have {len(trace.leaves)} arrays, the tangents {len(parts)}")
+    result = trace.run(f, {})
+    result, aux = result if has_aux else (result, None)
+    outputs, tree = _leaves_of_output(result, "jvp", f)
+    traced, inside = trace.traced, trace.outer.depth > 0
+    given = [_as_cotangent(t, x, "a tangent", False, traced) for x, t in zip(trace.leaves, parts, strict=True)]
+    moved = _tangents(trace, given, outputs, traced)
+    moved = tree.unflatten(handed_out(moved, traced, trace.leaves))
+    values, aux = unwrapped((tree.unflatten(outputs), aux), inside)
+    return (values, moved, aux) if has_aux else (values, moved)
+
+
+def _tangents(trace, given, outputs, traced, lead=()):
+    """The tangents of the outputs, zeros where nothing reaches them."""
+    roots = [y.record for y in outputs if y.record is not None]
+    found: list = []
+    if roots and trace.leaves:
+        found = _push(trace.records, given, roots, traced, lead)
+    rest = iter(found)
+    moved = []
+    for y in outputs:
+        t = next(rest, None) if y.record is not None else None
+        if t is None:
+            moved.append(_no_tangent(y, traced, lead))
+        else:
+            moved.append(_number(t, y.record) if not lead else t)
+    return moved
+
+
+def _no_tangent(y, traced, lead):
+    value = y._value
+    if type(value) in PYTHON_NUMBERS:
+        zeros = HOST.zeros(lead) if lead else 0.0
+    else:
+        xp = backends.backend_of(value)
+        zeros = xp.zeros(lead + tuple(value.shape), dtype=value.dtype)
+    return Tensor(zeros) if traced else zeros
+
+
+def hvp(f: Callable, args, vectors):
+    """The product of the Hessian of a scalar ``f`` with ``vectors``, forward over reverse; a tuple, one an argument."""
+    args = tuple(args)
+    return jvp(grad(f, tuple(range(len(args)))), args, vectors)[1]
