@@ -1,0 +1,60 @@
+"""zkynet: automatic differentiation and a small deep-learning library, on NumPy, JAX or CuPy.
+
+``zk.grad``, ``zk.jacobian`` and their kin differentiate functions written with ``zkynet.framework.op``;
+``zk.use_backend`` chooses the array library.
+"""
+
+from zkynet.backends import available, use_backend
+from zkynet.backends import errors as errors
+from zkynet.framework import cg as cg
+from zkynet.framework import op as op
+from zkynet.framework.computation_graph import (
+    Constant,
+    Generator,
+    Module,
+    Operator,
+    Parameter,
+    State,
+    Tensor,
+    Variable,
+    checkpoint,
+    custom_vjp,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    no_grad,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Constant",
+    "Generator",
+    "Module",
+    "Operator",
+    "Parameter",
+    "State",
+    "Tensor",
+    "Variable",
+    "available",
+    "cg",
+    "checkpoint",
+    "custom_vjp",
+    "errors",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "no_grad",
+    "op",
+    "stop_gradient",
+    "use_backend",
+    "value_and_grad",
+    "vjp",
+]

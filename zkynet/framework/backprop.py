@@ -7,15 +7,19 @@ from zkynet import backends
 from zkynet.backends.errors import VJPShapeError
 
 from . import operations as op
-from .axes import align, unbroadcast, unbroadcastable
-from .operator import missing_rule
+from .axes import align, size_of, unbroadcast, unbroadcastable
+from .operator import Operator, missing_rule
 from .record import HOST, Output, Record, Spec, Tensor, output_record, value_of
 
 _by_serial = attrgetter("serial")
+_SOURCE = Operator()  # of Records that stand for nothing but themselves
 
 
-def between(roots, asked) -> list[Record]:
-    """The Records that lie on a way from an asked Record to a root, in the order of their creation."""
+def between(roots, asked, barrier=frozenset()) -> list[Record]:
+    """The Records that lie on a way from an asked Record to a root, in the order of their creation.
+
+    No way leads through a Record of ``barrier``.
+    """
     low = min([r.serial for r in asked])
     seen = {r for r in roots if r.serial >= low}
     stack = list(seen)
@@ -23,7 +27,7 @@ def between(roots, asked) -> list[Record]:
     while stack:
         record = stack.pop()
         source = True
-        for p in record.parents:
+        for p in record.parents if record not in barrier else ():
             if p is not None and p.serial >= low:
                 source = False
                 if p not in seen:
@@ -38,7 +42,7 @@ def between(roots, asked) -> list[Record]:
         return order
     needed = set()
     for record in order:
-        if record in asked or any(p in needed for p in record.parents):
+        if record in asked or (record not in barrier and any(p in needed for p in record.parents)):
             needed.add(record)
     return [record for record in order if record in needed]
 
@@ -49,14 +53,14 @@ def check_guards(record: Record) -> None:
         guard.check(f"an input of operator {type(record.operator).__name__}")
 
 
-def pull_back(roots, cotangents, asked, traced: bool, lead: tuple[int, ...] = ()) -> list:
+def pull_back(roots, cotangents, asked, traced: bool, lead: tuple[int, ...] = (), barrier=frozenset()) -> list:
     """One reverse sweep: the cotangent of each asked Record, None where nothing reaches it.
 
     ``cotangents`` belong to ``roots``, of shape ``lead + root.shape``. With ``traced`` they and the results are Tensors,
     and the sweep is itself recorded; otherwise all are arrays.
     """
     asked_set = set(asked)
-    order = between(roots, asked_set)
+    order = between(roots, asked_set, barrier)
     needed = set(order)
     waiting: dict = {}
     for root, g in zip(roots, cotangents, strict=True):
@@ -73,10 +77,15 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: tuple[int, ...] = ()
         if type(operator) is Output:
             _into_slot(waiting, record, g)
             continue
+        if record in barrier:
+            continue
+        joint = _joint(record, g, needed, traced, lead) if operator.joint else None
         for i, parent in enumerate(record.parents):
             if parent is None or parent not in needed:
                 continue
-            c = _contribution(record, i, g, traced, lead)
+            c = _contribution(record, i, g, traced, lead) if joint is None else joint[i]
+            if c is None:
+                continue
             if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
                 c = _fitted(c, record, i, parent, traced, lead)
             before = waiting.get(parent)
@@ -105,6 +114,42 @@ def _contribution(record, i, g, traced, lead):
     if lead and not operator.batched:
         return _looped(record, i, rule, g, traced, lead)
     return _call(rule, record, i, g, traced)
+
+
+def _joint(record, g, needed, traced, lead):
+    """The cotangents of all inputs of an operator that gives them together, for one cotangent after the other."""
+    if not lead:
+        return _joint_one(record, g, needed, traced)
+    xp = op if traced else backends.backend_of(g[0] if isinstance(g, list) else g)
+    n = size_of(lead)
+
+    def row(part, k):
+        return None if part is None else xp.reshape(part, (n,) + tuple(part.shape[len(lead) :]))[k, ...]
+
+    rows = []
+    for k in range(n):
+        rows.append(_joint_one(record, [row(p, k) for p in g] if isinstance(g, list) else row(g, k), needed, traced))
+    whole: list = []
+    for i, parent in enumerate(record.parents):
+        parts = [r[i] for r in rows]
+        if parent is None or not parts or all(p is None for p in parts):
+            whole.append(None)
+            continue
+        fitted = [_fitted(p, record, i, parent, traced, ()) for p in parts]
+        whole.append(xp.reshape(xp.stack(fitted), lead + parent.shape))
+    return whole
+
+
+def _joint_one(record, g, needed, traced):
+    def wrap(part):
+        return part if part is None or traced else Tensor(part)
+
+    operator, n = record.operator, len(record.parents)
+    wanted = [p is not None and p in needed for p in record.parents]
+    arrays = [(_tensor(v, p) if traced else Tensor(v)) for v, p in zip(record.saved[:n], record.parents, strict=False)]
+    y = _tensor(record.saved[n], record if traced else None) if len(record.saved) > n else None
+    g = tuple(wrap(part) for part in g) if isinstance(g, list) else wrap(g)
+    return [c if traced else value_of(c) for c in operator.vjp(g, y, arrays, wanted, traced)]
 
 
 def _call(rule, record, i, g, traced):
@@ -181,9 +226,7 @@ def _zeros(record, k, traced, lead):
 def _looped(record, i, rule, g, traced, lead):
     """A rule that takes no leading axes, called for one cotangent after the other."""
     xp = op if traced else record.xp
-    n = 1
-    for length in lead:
-        n *= length
+    n = size_of(lead)
     parent = record.parents[i]
 
     def flat(part):
@@ -296,6 +339,9 @@ def _advance(record, moving, traced, lead):
         if whole is not None and whole[operator.index] is not None:
             moving[record] = whole[operator.index]
         return
+    if operator.joint:
+        _advance_joint(record, moving, traced, lead)
+        return
     total = None
     for i, p in enumerate(record.parents):
         t = moving.get(p) if p is not None else None
@@ -354,7 +400,7 @@ def _shaped(record, t, traced, lead):
 def _twice_back(record, i, t, traced, lead):
     """A JVP from the VJP rule alone: that is linear in g, and its transpose is the JVP."""
     zeros = record.xp.zeros(record.shape, dtype=record.dtype or record.xp.float64)
-    probe = Record(None, (), (), record.shape, record.dtype or zeros.dtype, record.xp)
+    probe = Record(_SOURCE, (), (), record.shape, record.dtype or zeros.dtype, record.xp)
     rule = record.operator.plan.vjp[0 if record.operator.plan.variadic else i]
     if rule is None:
         raise missing_rule(record.operator, i)
@@ -367,6 +413,29 @@ def _twice_back(record, i, t, traced, lead):
     if c.record is None:
         return value_of(Tensor(zeros)) if not traced else Tensor(zeros)
     return pull_back([c.record], [t], [probe], traced, lead)[0]
+
+
+def _advance_joint(record, moving, traced, lead):
+    """The tangent through an operator that gives its cotangents together, by the same construction."""
+    given = {p: moving[p] for p in record.parents if p is not None and p in moving}
+    if not given:
+        return
+    several = record.operator.outputs > 1
+    shapes = record.shape if several else (record.shape,)
+    dtypes = record.dtype if several else (record.dtype,)
+    probes, gs = [], []
+    for shape, dtype in zip(shapes, dtypes, strict=True):
+        zeros = record.xp.zeros(shape, dtype=dtype or record.xp.float64)
+        probes.append(Record(_SOURCE, (), (), shape, zeros.dtype, record.xp))
+        gs.append(Tensor(zeros, probes[-1]))
+    cs = _joint_one(record, gs if several else gs[0], set(given), True)
+    pairs = [(c.record, given[p]) for c, p in zip(cs, record.parents, strict=True) if c is not None and p in given]
+    pairs = [(r, t) for r, t in pairs if r is not None]
+    found = pull_back([r for r, _ in pairs], [t for _, t in pairs], probes, traced, lead) if pairs else [None] * len(gs)
+    if several:
+        moving[record] = tuple(found)
+    elif found[0] is not None:
+        moving[record] = found[0]
 
 
 def seed(record: Record, number: float = 1.0) -> Any:

@@ -1,8 +1,10 @@
 """``cg``: the face of the framework's files."""
 
+from .custom import checkpoint, custom_vjp, no_grad
 from .function import Constant, Function, Input, Parameter, State, Variable
 from .module import Module
 from .operator import Elementwise, Operator
+from .operations import stop_gradient
 from .operations.random import Generator
 from .record import Record, Tensor
 from .jacobians import hessian, jacobian
@@ -21,11 +23,15 @@ __all__ = [
     "State",
     "Tensor",
     "Variable",
+    "checkpoint",
+    "custom_vjp",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "no_grad",
+    "stop_gradient",
     "value_and_grad",
     "vjp",
 ]

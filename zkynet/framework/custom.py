@@ -3,17 +3,16 @@
 import contextlib
 from collections.abc import Callable
 from functools import update_wrapper, wraps
-from typing import Any
 
-from zkynet.backends.errors import NotDifferentiableError
+from zkynet import backends
+from zkynet.backends.errors import MutationError, NotDifferentiableError
 
 from . import operations as op
 from . import pytree
 from .backprop import pull_back
-from .function import Possession
 from .operations.random import DrawLog
 from .operator import Operator
-from .record import CONTEXT, PYTHON_NUMBERS, Record, Tensor, operand
+from .record import CONTEXT, HOST, PYTHON_NUMBERS, Record, Tensor, next_serial, operand, output_record, value_of
 
 
 @contextlib.contextmanager
@@ -27,8 +26,9 @@ def no_grad():
 
 
 class _Custom(Operator):
-    """One application of a function with rules of its own."""
+    """One application of a function with a rule of its own, which gives all cotangents at once."""
 
+    joint = True
     batched = False
     promotion = None
 
@@ -49,28 +49,19 @@ class _Custom(Operator):
             )
         return value if type(value) not in PYTHON_NUMBERS else xp.asarray(value)
 
-    def vjp_arrays(self, xp, g, i, arrays, y):
-        rule = self.owner.backward
+    def vjp(self, g, y, arrays, wanted, traced):
+        """The cotangents of all inputs; Tensors in, Tensors or None out."""
+        name, rule = self.owner.__name__, self.owner.backward
         if rule is None:
-            raise NotDifferentiableError(
-                f"{self.owner.__name__} has no rule yet.\nDecorate one with @{self.owner.__name__}.defvjp."
-            )
-        traced = xp is op
-        wrapped = [v if traced else Tensor(v) for v in (g, y, *arrays)]
-        cotangents = rule(*wrapped)
-        cotangents = cotangents if isinstance(cotangents, tuple) else (cotangents,)
+            raise NotDifferentiableError(f"{name} has no rule yet.\nDecorate one with @{name}.defvjp.")
+        cotangents = rule(g, y, *arrays)
+        cotangents = cotangents if isinstance(cotangents, (tuple, list)) else (cotangents,)
         if len(cotangents) != len(arrays):
             raise NotDifferentiableError(
-                f"{self.owner.__name__}: its rule returned {len(cotangents)} cotangents.\n"
+                f"{name}: its rule returned {len(cotangents)} cotangents.\n"
                 f"  expected: {len(arrays)}, one an argument (None for no derivative)"
             )
-        c = cotangents[i]
-        if c is None:
-            return xp.zeros_like(arrays[i])
-        c = c if isinstance(c, Tensor) else Tensor(operand(c)[0])
-        if traced:
-            return c
-        return xp.asarray(c._value)
+        return [None if c is None else op.asarray(c) for c in cotangents]
 
 
 class CustomVJP:
@@ -109,40 +100,51 @@ def custom_vjp(function: Callable) -> CustomVJP:
 
 
 class _Recompute(Operator):
-    """A checkpointed run: only its inputs are kept, and the backward pass runs it again."""
+    """A checkpointed run: nothing of it is kept but what it read, and the backward pass runs it again."""
 
+    joint = True
     batched = False
     promotion = None
 
-    def __init__(self, run, outputs):
-        self._run, self.outputs = run, outputs
+    def __init__(self, run, boundary, values, outputs):
+        self._run, self._boundary, self._values, self.outputs = run, boundary, values, outputs
 
-    def vjp_arrays(self, xp, g, i, arrays):
-        traced = xp is op
-        tensors = arrays if traced else [Tensor(v) for v in arrays]
-        leaves = [Tensor(t._value, _copied(t.record, t._value)) for t in tensors]
-        outputs = self._run(leaves)
-        cotangents = g if isinstance(g, tuple) else (g,)
-        pairs = [(y.record, c) for y, c in zip(outputs, cotangents, strict=True) if y.record is not None]
-        found = None
-        if pairs:
-            roots, gs = [r for r, _ in pairs], [c for _, c in pairs]
-            found = pull_back(roots, gs, [leaves[i].record], traced)[0]
-        return xp.zeros_like(arrays[i]) if found is None else found
+    def vjp(self, g, y, arrays, wanted, traced):
+        again = self._run()
+        for new, old in zip(again, self._values, strict=True):
+            _check_same(new._value, old)
+        gs = g if isinstance(g, tuple) else (g,)
+        pairs = [(t.record, c) for t, c in zip(again, gs, strict=True) if t.record is not None and c is not None]
+        cotangents = [c if traced else value_of(c) for _, c in pairs]
+        asked = [r for r, want in zip(self._boundary, wanted, strict=True) if want]
+        found = iter(pull_back([r for r, _ in pairs], cotangents, asked, traced, (), frozenset(self._boundary)))
+        cs = [next(found) if want else None for want in wanted]
+        return [c if c is None or isinstance(c, Tensor) else Tensor(c) for c in cs]
 
 
-def _copied(outer: Record | None, value) -> Record:
-    """A fresh leaf for a value that may have a history of its own."""
-    from .transforms import lifted
-
-    return lifted(Tensor(value, outer), lambda: "a checkpoint's input").record
+def _check_same(new, old):
+    """MutationError where the second run did not compute what the first did: something it reads has changed."""
+    if type(old) in PYTHON_NUMBERS:
+        same = new == old or (new != new and old != old)
+    else:
+        xp = backends.backend_of(old)
+        if xp.is_traced(old) or xp.is_traced(new):
+            return
+        near = xp.abs(new - old) <= (0.0 if xp.is_host else 1e-3) * xp.abs(old)
+        same = bool(xp.all((new == old) | near | ((new != new) & (old != old))))
+    if not same:
+        raise MutationError(
+            "checkpoint: running the function again gave another result.\n"
+            "  expected: a function of its arguments and of values that do not change\n"
+            "Pass what changes as an argument, and draw random numbers from a zkynet Generator."
+        )
 
 
 def checkpoint(function: Callable) -> Callable:
     """``function`` with less memory: what it computes inside is not kept, but computed again in the backward pass.
 
     Arguments and results are pytrees; tracked values that it reads from outside, Parameters too, get their gradients.
-    Random draws are repeated. Values must depend on the arguments alone otherwise.
+    Random draws are repeated. MutationError where the second run does not compute what the first did.
     """
 
     @wraps(function)
@@ -150,32 +152,73 @@ def checkpoint(function: Callable) -> Callable:
         context = CONTEXT.get()
         if not context.recording:
             return function(*args)
-        leaves, tree = pytree.flatten(args)
+        args, guards = _borrowed(args)
         log = DrawLog(context.draws)
-        result, captured = _first_run(function, args, context.replace(draws=log))
-        results, result_tree = pytree.flatten(result)
-        outputs = [r if isinstance(r, Tensor) else Tensor(*operand(r)) for r in results]
-        moving = [i for i, x in enumerate(leaves) if _is_tracked(x)]
-        inputs = [leaves[i] for i in moving] + captured
-        if not inputs or all(y.record is None for y in outputs):
-            return result
+        start = next_serial()
+        results, tree = pytree.flatten(_in_context(context.replace(draws=log), function, args))
+        outputs = [r if type(r) is Tensor else Tensor(*operand(r)) for r in results]
+        boundary = _boundary([y.record for y in outputs if y.record is not None], start)
+        if not boundary:
+            return tree.unflatten(results)
 
-        def run(tensors):
-            again = list(leaves)
-            for i, t in zip(moving, tensors, strict=False):
-                again[i] = t
-            replaced = {c.record: t for c, t in zip(captured, tensors[len(moving) :], strict=True)}
-            return _second_run(function, tree.unflatten(again), context, log, replaced)
+        def run():
+            again, _ = pytree.flatten(_in_context(context.replace(draws=log.replay()), function, args))
+            return [r if type(r) is Tensor else Tensor(*operand(r)) for r in again]
 
-        operator = _Recompute(run, len(outputs))
-        made = _record_recompute(operator, inputs, outputs)
-        return result_tree.unflatten(made)
+        return tree.unflatten(_forgotten(run, boundary, outputs, guards))
 
     return checkpointed
 
 
-def _is_tracked(x: Any) -> bool:
+def _in_context(context, function, args):
+    token = CONTEXT.set(context)
     try:
-        return not isinstance(x, Possession) and operand(x)[1] is not None
-    except TypeError:
-        return False
+        return function(*args)
+    finally:
+        CONTEXT.reset(token)
+
+
+def _borrowed(args):
+    """The arguments with the caller's own arrays copied, or guarded where they are large."""
+    guards = []
+
+    def hold(x):
+        backend = backends.BACKEND_BY_TYPE.get(type(x))
+        if backend is None:
+            return x
+        x, guard = backend.borrow(x)
+        if guard is not None:
+            guards.append(guard)
+        return x
+
+    return pytree.map_tree(hold, args), tuple(guards) or None
+
+
+def _boundary(roots, start) -> list[Record]:
+    """The Records older than ``start`` that a run read directly."""
+    found: dict[Record, None] = {}
+    seen = set(roots)
+    stack = list(roots)
+    while stack:
+        record = stack.pop()
+        if record.serial < start:
+            found[record] = None
+            continue
+        for p in record.parents:
+            if p is not None and p not in seen:
+                seen.add(p)
+                stack.append(p)
+    return list(found)
+
+
+def _forgotten(run, boundary, outputs, guards):
+    """The outputs with one Record in place of all that the run recorded."""
+    operator = _Recompute(run, tuple(boundary), [y._value for y in outputs], len(outputs))
+    shapes = tuple(y.record.shape if y.record else tuple(getattr(y._value, "shape", ())) for y in outputs)
+    dtypes = tuple(getattr(y._value, "dtype", None) for y in outputs)
+    xps = [backends.backend_of(y._value) or HOST for y in outputs]
+    if len(outputs) == 1:
+        record = Record(operator, tuple(boundary), (), shapes[0], dtypes[0], xps[0], guards)
+        return [Tensor(outputs[0]._value, record)]
+    main = Record(operator, tuple(boundary), (), shapes, dtypes, xps[0], guards)
+    return [Tensor(y._value, output_record(main, i) if y.record else None) for i, y in enumerate(outputs)]

@@ -21,6 +21,7 @@ class Plan:
     """What the signatures of an Operator's methods say: its inputs, its rules, and what each rule keeps."""
 
     def __init__(self, cls):
+        self.joint = cls.joint
         names = list(inspect.signature(cls.forward).parameters.values())[2:]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in names)
         self.inputs = tuple(p.name for p in names)
@@ -67,6 +68,8 @@ class Plan:
         return found
 
     def _keep(self, tracked: tuple[bool, ...]) -> tuple:
+        if self.joint:
+            return (True,) * (len(tracked) + 1)
         wants = set()
         for i, live in enumerate(tracked):
             for kind in (self.vjp, self.jvp):
@@ -104,6 +107,7 @@ class Operator(Function):
     differentiable = True  # False: takes tracked values, sends no cotangent
     nondifferentiable: tuple[str, ...] = ()  # inputs without a derivative: indices, conditions
     makes_view = False  # the output may share memory with an input
+    joint = False  # one method vjp(g, y, arrays, wanted, traced) gives all cotangents, Tensors in and out
     outputs = 1
     promotion: str | None = "common"  # or "inexact" (at least floating point), or None (dtypes as they are)
     promotes: tuple[str, ...] | None = None  # the inputs promotion speaks of: all of them

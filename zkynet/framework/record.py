@@ -66,6 +66,11 @@ class Record:
         return f"<Record {self.serial}: {type(self.operator).__name__} -> {self.shape} {self.dtype or 'weak'}>"
 
 
+def next_serial() -> int:
+    """A serial number greater than that of every Record so far."""
+    return next(_serials)
+
+
 class Spec:
     """The shape and dtype of an array that is not kept."""
 
