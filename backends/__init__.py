@@ -5,7 +5,6 @@ default backend is only for Python numbers, lists and creation functions. Nothin
 """
 
 import importlib
-import importlib.metadata
 import os
 import sys
 import threading
@@ -73,8 +72,10 @@ def register(name: str, loader) -> None:
 
 def _names() -> dict:
     """All loaders by name; those that other distributions declare come last and replace none of ours."""
+    from importlib import metadata  # slow to import, and seldom needed
+
     found = dict(_loaders)
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    for point in metadata.entry_points(group=ENTRY_POINTS):
         found.setdefault(point.name, lambda point=point: point.load()())
     return found
 

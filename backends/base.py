@@ -46,6 +46,7 @@ class Backend(Portable):
         self.dtypes = {item: getattr(namespace, item) for item in standard.DTYPES if hasattr(namespace, item)}
         for item, dtype in self.dtypes.items():
             setattr(self, item, dtype)
+        self.real_dtypes = frozenset(self.dtypes[name] for name in ("float32", "float64") if name in self.dtypes)
         for item in standard.CONSTANTS:
             setattr(self, item, getattr(np, item))
         self.linalg = LinAlg(self)
@@ -91,11 +92,14 @@ class Backend(Portable):
 
     def from_numpy(self, x):
         """The NumPy array ``x`` copied to an own array of the same dtype."""
-        return self.asarray(x)
+        return self.namespace.asarray(x, device=self.device, copy=True)
 
     def to_numpy(self, x):
         """The own array ``x`` copied to a NumPy array: the explicit way out."""
-        raise NotImplementedError
+        try:
+            return np.array(np.from_dlpack(x))
+        except (BufferError, RuntimeError, TypeError, ValueError):  # a device that NumPy cannot read
+            return np.array(np.from_dlpack(x, device="cpu", copy=True))
 
     def item(self, x):
         """The one element of ``x`` as a Python number."""
@@ -157,9 +161,7 @@ class Backend(Portable):
             return self._names[dtype]
         except KeyError:
             pass
-        own = [
-            item for item, mine in self.dtypes.items() if mine is dtype or (type(dtype) is not str and mine == dtype)
-        ]
+        own = [item for item, mine in self.dtypes.items() if type(mine) is type(dtype) and mine == dtype]
         name = self._names[dtype] = own[0] if own else np.dtype(dtype).name
         return name
 
@@ -169,7 +171,7 @@ class Backend(Portable):
             return self._kinds[dtype]
         except KeyError:
             name = self.name_of(dtype)
-            letter = "b" if name == "bool" else "c" if "complex" in name else "f" if "float" in name else "i"
+            letter = "f" if name == "bfloat16" else np.dtype(name).kind.replace("u", "i")
             self._kinds[dtype] = letter
             return letter
 
@@ -198,7 +200,7 @@ class Backend(Portable):
 
     def result_type(self, *items):
         """The common dtype of arrays, dtypes and Python numbers, by NumPy 2's promotion; Python numbers are weak."""
-        key = tuple([type(x) if type(x) in _WEAK else getattr(x, "dtype", x) for x in items])
+        key = tuple([_dtype_or_number(x) for x in items])
         try:
             return self._promoted[key]
         except KeyError:
@@ -393,6 +395,14 @@ class Backend(Portable):
         return philox.normal(self, bits, dtype)
 
 
+def _dtype_or_number(x):
+    """The dtype of an array; a dtype or the type of a Python number as it is."""
+    kind = type(x)
+    if kind in _WEAK:
+        return kind
+    return x if isinstance(x, type) else getattr(x, "dtype", x)
+
+
 def _by_name(name):
     from . import get
 
@@ -429,6 +439,8 @@ def host_array(x):
             f"  copy it: backends.get({owner.name!r}).to_numpy(x)"
         )
     host = np.asarray(x)
+    if not host.dtype.isnative:
+        host = host.astype(host.dtype.newbyteorder("="))
     if host.dtype.kind not in "biufc" and host.dtype.name != "bfloat16":
         raise TypeError(
             f"expected numbers; got {type(x).__name__} with NumPy dtype {host.dtype}"

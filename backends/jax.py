@@ -9,6 +9,7 @@ import numpy as np
 
 from .base import Backend, host_array
 from .errors import PrecisionError
+from .philox import check_counter
 
 X64 = "JAX_ENABLE_X64"
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -27,6 +28,7 @@ class JaxBackend(Backend):
 
     def __init__(self):
         super().__init__("jax", jnp)
+        self.real_dtypes = frozenset((np.dtype("float32"), np.dtype("float64")))  # what arrays say, not jnp's types
         for name in _PRODUCTS:
             setattr(self, name, partial(getattr(jnp, name), precision=_HIGHEST))
         self._bits = jax.jit(super().random_bits, static_argnums=2)
@@ -97,6 +99,9 @@ class JaxBackend(Backend):
     def _scalar(self, value, like):
         return np.array(value, like.dtype)
 
+    def own(self, x):
+        return x  # nobody can write to it
+
     # ---- products and masks ----
 
     def multiply_no_nan(self, g, d):
@@ -135,6 +140,10 @@ class JaxBackend(Backend):
         widths = ((0, 0),) * (x.ndim - len(widths)) + tuple(widths)
         return jnp.pad(x, widths, constant_values=self._scalar(value, x))
 
+    def place(self, x, index, shape):
+        kept = sum(1 for i in index if i is None or isinstance(i, slice))
+        return jnp.zeros((*x.shape[: x.ndim - kept], *shape), x.dtype).at[tuple(index)].set(x)
+
     # ---- convolution and random numbers ----
 
     def _conv(self, x, w, stride, padding, dilation, groups):
@@ -155,6 +164,7 @@ class JaxBackend(Backend):
     def random_bits(self, key, counter, n):
         if not jax.config.jax_enable_x64:
             raise _no_x64("random bits are 64-bit integers")
+        check_counter(counter)
         key = tuple(np.uint64(int(k) & 0xFFFFFFFFFFFFFFFF) for k in key)
         return self._bits(key, np.uint64(counter) if isinstance(counter, int) else counter, n)
 

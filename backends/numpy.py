@@ -12,6 +12,7 @@ import numpy as np
 from . import numpy_conv
 from .base import Backend, host_array, split_updates
 from .errors import IndexOutOfBoundsError, MutationError
+from .philox import check_counter
 
 KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
 _SELECT_BY_BITS = 1024  # from this many elements on, masking the bits is faster than np.where
@@ -31,10 +32,12 @@ class NumpyBackend(Backend):
 
     def __init__(self):
         super().__init__("numpy", np)
+        self.number = np.array
+        self.real_dtypes = frozenset((np.dtype("float32"), np.dtype("float64")))
         keep_memory()
 
     def owns(self, x):
-        return isinstance(x, (np.ndarray, np.generic))
+        return isinstance(x, (np.ndarray, np.number, np.bool)) and not isinstance(x, np.timedelta64)
 
     # ---- ways in and out ----
 
@@ -72,7 +75,7 @@ class NumpyBackend(Backend):
         return np.errstate(all="ignore")
 
     def dtype_of_name(self, name):
-        return np.dtype(super().dtype_of_name(name))
+        return np.dtype(name)
 
     # ---- who may change an array ----
 
@@ -202,6 +205,7 @@ class NumpyBackend(Backend):
         return numpy_conv.conv_filter(x, g, kernel_shape, stride, padding, dilation, groups)
 
     def random_bits(self, key, counter, n):
+        check_counter(counter)
         before = (int(counter) - 1) % (1 << 256)  # NumPy counts up before it draws
         words = [(before >> shift) & ((1 << 64) - 1) for shift in (0, 64, 128, 192)]
         keys = [int(k) & ((1 << 64) - 1) for k in key]
@@ -256,6 +260,8 @@ def _add_rows(total, index, updates):
 
     ``np.add.at`` is fast for flat arrays alone, so every column gets its own index.
     """
+    if not updates.size:
+        return
     rows, size, columns = total.shape
     index = (index[:, None] * columns + np.arange(columns)).reshape(-1) if columns > 1 else index
     if rows * index.size <= _SPREAD:

@@ -12,7 +12,7 @@ def conv(x, w, stride, padding, dilation, groups):
     """``Backend.conv`` without leading axes."""
     n, o, kernel = x.shape[0], w.shape[0], w.shape[2:]
     out = out_shape(x.shape[2:], kernel, stride, padding, dilation)
-    matrix = w.reshape(groups, o // groups, -1)
+    matrix = w.reshape(groups, o // groups, _size(w.shape[1:]))
     y = np.empty((n, groups, o // groups, _size(out)), np.result_type(x, w))
     for part, columns in _columns(x, kernel, out, stride, padding, dilation, groups):
         np.matmul(matrix, columns, out=y[part])
@@ -23,7 +23,7 @@ def conv_filter(x, g, kernel_shape, stride, padding, dilation, groups):
     """``Backend.conv_filter`` without leading axes."""
     n, o, kernel, out = x.shape[0], kernel_shape[0], kernel_shape[2:], g.shape[2:]
     g = g.reshape(n, groups, o // groups, _size(out))
-    w = np.zeros((groups, o // groups, _size(kernel_shape) // o if o else 0), np.result_type(x, g))
+    w = np.zeros((groups, o // groups, _size(kernel_shape[1:])), np.result_type(x, g))
     for part, columns in _columns(x, kernel, out, stride, padding, dilation, groups):
         w += np.matmul(g[part], columns.swapaxes(-1, -2)).sum(axis=0)
     return w.reshape(kernel_shape)
@@ -36,12 +36,12 @@ def conv_input(g, w, input_shape, stride, padding, dilation, groups):
     full = [s + before + after for s, (before, after) in zip(spatial, padding)]
     dtype = np.result_type(g, w)
     x = np.zeros((n, input_shape[1], *full), dtype)
-    matrix = w.reshape(groups, o // groups, -1).swapaxes(-1, -2)
+    matrix = w.reshape(groups, o // groups, _size(w.shape[1:])).swapaxes(-1, -2)
     g = g.reshape(n, groups, o // groups, _size(out))
     step = _images(matrix.shape[-2] * groups * _size(out) * dtype.itemsize)
     for start in range(0, n, step):
         part = slice(start, start + step)
-        columns = np.matmul(matrix, g[part]).reshape(-1, input_shape[1], *kernel, *out)
+        columns = np.matmul(matrix, g[part]).reshape(min(step, n - start), input_shape[1], *kernel, *out)
         for offset in np.ndindex(*kernel):
             x[(part, slice(None), *_cut(offset, out, stride, dilation))] += columns[(slice(None),) * 2 + offset]
     return x[(slice(None), slice(None), *(slice(b, b + s) for s, (b, _) in zip(spatial, padding)))]
@@ -69,7 +69,7 @@ def _columns(x, kernel, out, stride, padding, dilation, groups):
     step = _images(c * _size(kernel) * _size(out) * x.itemsize)
     for start in range(0, n, step):
         part = slice(start, start + step)
-        yield part, windows[part].reshape(-1, groups, inner, _size(out))
+        yield part, windows[part].reshape(min(step, n - start), groups, inner, _size(out))
 
 
 def _cut(offset, out, stride, dilation):

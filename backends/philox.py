@@ -15,8 +15,7 @@ ROUNDS = 10
 
 def random_bits(xp, key, counter, n):
     """``Backend.random_bits`` in uint64 array arithmetic, which wraps around."""
-    if isinstance(counter, int) and counter >> 64:
-        raise ValueError(f"random_bits: a counter is in 0 .. 2**64 - 1; got {counter}")
+    check_counter(counter)
     blocks = -(-n // 4)
     if blocks == 0:
         return xp.zeros((0,), dtype=xp.uint64)
@@ -29,6 +28,12 @@ def random_bits(xp, key, counter, n):
         words = _round(xp, words, k0, k1)
         k0, k1 = k0 + word(xp, _WEYL[0]), k1 + word(xp, _WEYL[1])
     return xp.reshape(xp.stack(words, axis=-1), (4 * blocks,))[:n]
+
+
+def check_counter(counter) -> None:
+    """ValueError for a Python int that is no uint64."""
+    if isinstance(counter, int) and counter >> 64:
+        raise ValueError(f"random_bits: a counter is in 0 .. 2**64 - 1; got {counter}")
 
 
 def word(xp, value):

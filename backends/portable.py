@@ -10,6 +10,10 @@ class Portable:
         """``dtype`` in any form (own, NumPy's, a name, a Python number type) as an own dtype."""
         return self.own_dtype(dtype)
 
+    def number(self, value, dtype):
+        """The Python number ``value`` as a 0-d array of the own ``dtype``."""
+        return self.asarray(value, dtype=dtype)
+
     def own(self, x):
         """A copy of ``x`` that shares no memory with anything; ``x`` itself where arrays cannot be written to."""
         return self.asarray(x, copy=True)

@@ -6,7 +6,7 @@ CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
 
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("float16", "bfloat16", "float32", "float64", "longdouble", "complex64", "complex128", "clongdouble"),
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
 )
 
 CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")

@@ -24,6 +24,7 @@ FRAMEWORK_ORDER = (
     "pytree",
     "function",
     "record",
+    "quick",
     "operator",
     "operations",
     "tensor_methods",

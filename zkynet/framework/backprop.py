@@ -8,11 +8,12 @@ from zkynet.backends.errors import VJPShapeError
 
 from . import operations as op
 from .axes import align, size_of, unbroadcast, unbroadcastable
-from .operator import Operator, missing_rule
-from .record import HOST, Output, Record, Spec, Tensor, output_record, value_of
+from .operator import missing_rule
+from .record import GUARDS, HOST, Output, Record, Spec, Tensor, output_record, value_of
 
 _by_serial = attrgetter("serial")
-_SOURCE = Operator()  # of Records that stand for nothing but themselves
+_FLOAT64 = HOST.float64
+_SOURCE = Output(0)  # stands in Records that have no parents
 
 
 def between(roots, asked, barrier=frozenset()) -> list[Record]:
@@ -35,8 +36,10 @@ def between(roots, asked, barrier=frozenset()) -> list[Record]:
                     stack.append(p)
         if source and record not in asked:
             complete = False
-        if record.guards:
-            check_guards(record)
+    if GUARDS:
+        for record in seen:
+            for guard in GUARDS.get(record, ()):
+                guard.check(f"an input of operator {type(record.operator).__name__}")
     order = sorted(seen, key=_by_serial)
     if complete:
         return order
@@ -45,12 +48,6 @@ def between(roots, asked, barrier=frozenset()) -> list[Record]:
         if record in asked or (record not in barrier and any(p in needed for p in record.parents)):
             needed.add(record)
     return [record for record in order if record in needed]
-
-
-def check_guards(record: Record) -> None:
-    """MutationError where an array that a rule will read is no longer what the operator saw."""
-    for guard in record.guards:
-        guard.check(f"an input of operator {type(record.operator).__name__}")
 
 
 def pull_back(roots, cotangents, asked, traced: bool, lead: tuple[int, ...] = (), barrier=frozenset()) -> list:
@@ -67,30 +64,71 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: tuple[int, ...] = ()
         if root in needed:
             waiting[root] = g if root not in waiting else waiting[root] + g
     found = {}
+    special = asked_set | barrier
+    plain = not traced and not lead
+    last = c = None  # the newest contribution, not yet in ``waiting``: in a chain it is what comes next
     for record in reversed(order):
-        g = waiting.pop(record, None)
-        if g is None:
-            continue
-        if record in asked_set:
-            found[record] = g
+        if record is last:
+            g, last = c, None
+            if waiting and record in waiting:
+                g = waiting.pop(record) + g
+        else:
+            g = waiting.pop(record, None)
+            if g is None:
+                continue
+        if record in special:
+            if record in asked_set:
+                found[record] = g
+            if record in barrier:
+                continue
         operator = record.operator
-        if type(operator) is Output:
-            _into_slot(waiting, record, g)
+        quick = operator.plain if plain else None
+        if quick is None:
+            if last is not None:
+                _wait(waiting, last, c)
+                last = None
+            _send(record, g, waiting, needed, traced, lead)
             continue
-        if record in barrier:
-            continue
-        joint = _joint(record, g, needed, traced, lead) if operator.joint else None
-        for i, parent in enumerate(record.parents):
-            if parent is None or parent not in needed:
-                continue
-            c = _contribution(record, i, g, traced, lead) if joint is None else joint[i]
-            if c is None:
-                continue
-            if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
-                c = _fitted(c, record, i, parent, traced, lead)
-            before = waiting.get(parent)
-            waiting[parent] = c if before is None else before + c
+        # The most frequent case, written out: an entrywise operator whose rules read at most one saved array.
+        i = 0
+        for parent in record.parents:
+            if parent is not None and parent in needed:
+                if last is not None:
+                    _wait(waiting, last, c)
+                method, want = quick[i]
+                c = method(operator, record.xp, g) if want is None else method(operator, record.xp, g, record.saved[want])
+                if c.shape != parent.shape or (
+                    c.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64)
+                ):
+                    c = _fitted(c, record, i, parent, False, ())
+                last = parent
+            i += 1
     return [found.get(record) for record in asked]
+
+
+def _wait(waiting, record, c):
+    """Keep a contribution until its Record's turn, added to those that wait already."""
+    before = waiting.get(record)
+    waiting[record] = c if before is None else before + c
+
+
+def _send(record, g, waiting, needed, traced, lead):
+    """One step of the sweep in full: any operator, Tensors or arrays, with or without leading axes."""
+    operator = record.operator
+    if type(operator) is Output:
+        if record.parents:
+            _into_slot(waiting, record, g)
+        return
+    joint = _joint(record, g, needed, traced, lead) if operator.joint else None
+    for i, parent in enumerate(record.parents):
+        if parent is None or parent not in needed:
+            continue
+        c = _contribution(record, i, g, traced, lead) if joint is None else joint[i]
+        if c is None:
+            continue
+        if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
+            c = _fitted(c, record, i, parent, traced, lead)
+        _wait(waiting, parent, c)
 
 
 def _into_slot(waiting, record, g):
@@ -442,4 +480,6 @@ def seed(record: Record, number: float = 1.0) -> Any:
     """A cotangent of ones for a Record's output."""
     if record.dtype is None:
         return HOST.float64(number)
+    if record.shape == ():
+        return record.xp.number(number, record.dtype)
     return record.xp.full(record.shape, number, dtype=record.dtype)

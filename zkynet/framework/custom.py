@@ -12,7 +12,18 @@ from . import pytree
 from .backprop import pull_back
 from .operations.random import DrawLog
 from .operator import Operator
-from .record import CONTEXT, HOST, PYTHON_NUMBERS, Record, Tensor, next_serial, operand, output_record, value_of
+from .record import (
+    CONTEXT,
+    HOST,
+    PYTHON_NUMBERS,
+    Record,
+    Tensor,
+    make_record,
+    next_serial,
+    operand,
+    output_record,
+    value_of,
+)
 
 
 @contextlib.contextmanager
@@ -218,7 +229,7 @@ def _forgotten(run, boundary, outputs, guards):
     dtypes = tuple(getattr(y._value, "dtype", None) for y in outputs)
     xps = [backends.backend_of(y._value) or HOST for y in outputs]
     if len(outputs) == 1:
-        record = Record(operator, tuple(boundary), (), shapes[0], dtypes[0], xps[0], guards)
+        record = make_record(operator, tuple(boundary), (), shapes[0], dtypes[0], xps[0], guards)
         return [Tensor(outputs[0]._value, record)]
-    main = Record(operator, tuple(boundary), (), shapes, dtypes, xps[0], guards)
+    main = make_record(operator, tuple(boundary), (), shapes, dtypes, xps[0], guards)
     return [Tensor(y._value, output_record(main, i) if y.record else None) for i, y in enumerate(outputs)]

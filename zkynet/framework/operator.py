@@ -32,6 +32,8 @@ class Plan:
         self._promoted = None if cls.promotes is None else tuple(self.inputs.index(n) for n in cls.promotes)
         self._promotes = cls.promotion is not None
         self._kept: dict = {}
+        self.quick = self._quick(cls)
+        self.plain = self._plain(cls)
 
     def _rule(self, cls, name) -> Rule | None:
         method = getattr(cls, name, None)
@@ -48,6 +50,21 @@ class Plan:
             return ~places[name[:-5]]
         known = ", ".join(f"{n}, {n}_spec" for n in places)
         raise TypeError(f"{cls.__name__}.{rule} names {name!r}; behind xp and the cotangent it may name: {known}")
+
+    def _quick(self, cls) -> tuple | None:
+        """What ``unary`` and ``binary`` keep: flags for the inputs and the output, by which inputs are tracked."""
+        n = len(self.inputs)
+        if not cls.elementwise or not cls.differentiable or self.joint or self.variadic or n > 2:
+            return (None,) * 4
+        masks = [tuple(bool(mask & (1 << i)) for i in range(n)) for mask in range(1 << n)]
+        return tuple(None if not any(m) else tuple(code is True for code in self._keep(m)) for m in masks)
+
+    def _plain(self, cls) -> tuple | None:
+        """A pair (rule, position in ``saved`` or None) an input, where every rule reads at most one saved array."""
+        if self.joint or self.variadic or cls.outputs > 1 or not cls.elementwise:
+            return None
+        simple = [r is not None and len(r.wants) <= 1 and all(w >= 0 for w in r.wants) for r in self.vjp]
+        return tuple((r.method, r.wants[0] if r.wants else None) for r in self.vjp) if all(simple) else None
 
     def rule(self, kind: tuple, i: int) -> Rule | None:
         """The rule for input ``i``, of the VJPs or of the JVPs."""
@@ -113,10 +130,12 @@ class Operator(Function):
     promotes: tuple[str, ...] | None = None  # the inputs promotion speaks of: all of them
 
     plan: Plan
+    plain: tuple | None = None  # what the reverse sweep needs of a plain rule, see Plan
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         cls.plan = Plan(cls)
+        cls.plain = cls.plan.plain
 
     def __call__(self, *inputs):
         return apply(self, *inputs)

@@ -7,6 +7,7 @@ when nobody needs its history. A Record is one immutable step of that history.
 import itertools
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from zkynet import backends
 from zkynet.backends import BACKEND_BY_TYPE
@@ -21,6 +22,7 @@ PYTHON_NUMBERS = frozenset((float, int, complex, bool))
 _WEAK_ARRAY = {float: HOST.float64, int: HOST.int64, complex: HOST.complex128, bool: HOST.bool}
 _FLOAT64 = HOST.float64
 _serials = itertools.count(1)
+_new = object.__new__
 
 
 class Context:
@@ -50,16 +52,15 @@ class Record:
     number; tuples of both for an operator with several outputs). Serial numbers grow: creation order is topological.
     """
 
-    __slots__ = ("__weakref__", "dtype", "guards", "operator", "parents", "saved", "serial", "shape", "xp")
+    __slots__ = ("__weakref__", "dtype", "operator", "parents", "saved", "serial", "shape", "xp")
 
-    def __init__(self, operator, parents, saved, shape, dtype, xp, guards=None):
+    def __init__(self, operator, parents, saved, shape, dtype, xp):
         self.operator = operator
         self.parents = parents
         self.saved = saved
         self.shape = shape
         self.dtype = dtype
         self.xp = xp
-        self.guards = guards
         self.serial = next(_serials)
 
     def __repr__(self) -> str:
@@ -69,6 +70,18 @@ class Record:
 def next_serial() -> int:
     """A serial number greater than that of every Record so far."""
     return next(_serials)
+
+
+# Records that read large arrays of the caller, with guards that tell whether those were changed since.
+GUARDS: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def make_record(operator, parents, saved, shape, dtype, xp, guards=None) -> Record:
+    """A Record, with guards where it needs them."""
+    record = Record(operator, parents, saved, shape, dtype, xp)
+    if guards:
+        GUARDS[record] = guards
+    return record
 
 
 class Spec:
@@ -100,6 +113,7 @@ class Output:
     """The pseudo-operator that picks one output of an operator with several."""
 
     __slots__ = ("index",)
+    plain = None
 
     def __init__(self, index):
         self.index = index
@@ -168,7 +182,7 @@ def apply(operator, *inputs):
     try:
         y = operator.forward(xp, *values)
     except Exception as error:
-        raise explain(error, operator, values)
+        raise explain(error, operator, values) from None
     if operator.outputs > 1:
         return _several(operator, inputs, values, parents, tracked, y, xp)
     result = Tensor(y)
@@ -198,7 +212,7 @@ def _record(operator, inputs, values, parents, y, shape, dtype, xp):
                 guards = (*(guards or ()), guard)
         saved.append(value)
     saved.append(y if keep[-1] else None)
-    return Record(operator, tuple(parents), saved, shape, dtype, xp, guards)
+    return make_record(operator, tuple(parents), saved, shape, dtype, xp, guards)
 
 
 def _apply_weak(operator, values, parents, tracked):
@@ -209,7 +223,7 @@ def _apply_weak(operator, values, parents, tracked):
     try:
         y = operator.forward(HOST, *arrays)
     except Exception as error:
-        raise explain(error, operator, values)
+        raise explain(error, operator, values) from None
     if operator.outputs > 1 or y.shape != ():
         default = backends.default_backend()
         return apply(operator, *[Tensor(default.asarray(a), r) for a, r in zip(arrays, parents, strict=True)])

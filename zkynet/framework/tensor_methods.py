@@ -6,9 +6,8 @@ from zkynet.backends.errors import MutationError, TrackedValueError
 
 from . import operations as op
 from .function import Possession
-from .operations.elementwise import _add, _divide, _multiply, _negative, _subtract
 from .operations.indexing import At, index, index_set
-from .record import Tensor, apply, operand, shape_of
+from .record import Tensor, operand, shape_of
 
 
 def _exit(what):
@@ -135,17 +134,17 @@ KNOWN_UFUNCS = frozenset(
 )
 
 METHODS: dict[str, Any] = {
-    "__add__": lambda self, other: apply(_add, self, other),
-    "__radd__": lambda self, other: apply(_add, other, self),
-    "__sub__": lambda self, other: apply(_subtract, self, other),
-    "__rsub__": lambda self, other: apply(_subtract, other, self),
-    "__mul__": lambda self, other: apply(_multiply, self, other),
-    "__rmul__": lambda self, other: apply(_multiply, other, self),
-    "__truediv__": lambda self, other: apply(_divide, self, other),
-    "__rtruediv__": lambda self, other: apply(_divide, other, self),
-    "__pow__": lambda self, other: op.pow(self, other),
+    "__add__": op.add,
+    "__radd__": lambda self, other: op.add(other, self),
+    "__sub__": op.subtract,
+    "__rsub__": lambda self, other: op.subtract(other, self),
+    "__mul__": op.multiply,
+    "__rmul__": lambda self, other: op.multiply(other, self),
+    "__truediv__": op.divide,
+    "__rtruediv__": lambda self, other: op.divide(other, self),
+    "__pow__": op.pow,
     "__rpow__": lambda self, other: op.pow(other, self),
-    "__matmul__": lambda self, other: op.matmul(self, other),
+    "__matmul__": op.matmul,
     "__rmatmul__": lambda self, other: op.matmul(other, self),
     "__floordiv__": lambda self, other: op.floor_divide(self, other),
     "__rfloordiv__": lambda self, other: op.floor_divide(other, self),
@@ -156,7 +155,7 @@ METHODS: dict[str, Any] = {
     "__xor__": lambda self, other: op.bitwise_xor(self, other),
     "__rxor__": lambda self, other: op.bitwise_xor(other, self),
     "__invert__": lambda self: op.bitwise_invert(self),
-    "__neg__": lambda self: apply(_negative, self),
+    "__neg__": op.negative,
     "__pos__": lambda self: op.positive(self),
     "__abs__": lambda self: op.abs(self),
     "__eq__": lambda self, other: op.equal(self, other),

@@ -14,7 +14,7 @@ from .axes import size_of
 from .backprop import pull_back, push_forward, seed
 from .function import Parameter
 from .operator import Elementwise
-from .record import CONTEXT, HOST, PYTHON_NUMBERS, Record, Tensor, operand, value_of
+from .record import CONTEXT, HOST, PYTHON_NUMBERS, Context, Record, Tensor, make_record, operand, value_of
 
 
 class Leaf(Elementwise):
@@ -28,6 +28,8 @@ class Leaf(Elementwise):
 
 
 _leaf = Leaf()
+_FLOAT64 = HOST.float64
+_NOTHING = (None, None)  # what a leaf saves
 
 
 def lifted(x: Any, name: Callable[[], str]) -> Tensor:
@@ -37,7 +39,7 @@ def lifted(x: Any, name: Callable[[], str]) -> Tensor:
     if kind is int:
         value, kind = float(value), float
     if kind in PYTHON_NUMBERS and kind is not bool:
-        return Tensor(value, Record(_leaf, (outer,) if outer else (), (None, None), (), None, HOST))
+        return Tensor(value, Record(_leaf, (outer,) if outer else (), _NOTHING, (), None, HOST))
     xp = None if kind is bool else backends.backend_of(value)
     if xp is None or not xp.is_inexact(value.dtype):
         dtype = kind.__name__ if xp is None else value.dtype
@@ -51,7 +53,7 @@ def lifted(x: Any, name: Callable[[], str]) -> Tensor:
     if value is x:  # the caller's own array
         value, guard = xp.borrow(value)
         guards = (guard,) if guard is not None else None
-    record = Record(_leaf, (outer,) if outer else (), (None, None), tuple(value.shape), value.dtype, xp, guards)
+    record = make_record(_leaf, (outer,) if outer else (), _NOTHING, tuple(value.shape), value.dtype, xp, guards)
     return Tensor(value, record)
 
 
@@ -71,32 +73,35 @@ class Trace:
             if not -len(args) <= n < len(args):
                 raise TypeError(f"argnums={argnums}: {_title(f)} was called with {len(args)} arguments")
             x = args[n]
-            if type(x) is float:  # the quick way for the plainest case
-                leaf = Tensor(x, Record(_leaf, (), (None, None), (), None, HOST))
-                self.leaves.append(leaf)
-                self.trees.append(pytree.LEAF)
-                self.args[n] = leaf
-                continue
-            bound: dict = {}
-            self.args[n] = self._lift(x, lambda path, n=n: _argument(f, n) + path, "", bound)
-            self.trees.append(_structure(x))
-            if bound:
-                bindings = {**bindings, **bound}
-        self.context = type(self.outer)(self.outer.depth + 1, True, bindings, self.outer.draws)
+            if type(x) is float:  # the plainest case, written out
+                lift = Tensor(x, Record(_leaf, (), _NOTHING, (), None, HOST))
+                self.leaves.append(lift)
+                tree = pytree.LEAF
+            else:
+                bound: dict = {}
+                lift, tree = self._lift(x, lambda path, n=n: _argument(f, n) + path, "", bound)
+                if bound:
+                    bindings = {**bindings, **bound}
+            self.args[n] = lift
+            self.trees.append(tree)
+        self.context = Context(self.outer.depth + 1, True, bindings, self.outer.draws)
 
     def _lift(self, x, name, path, bound):
+        """``x`` with a leaf in place of each array, and its structure; Modules and Parameters are bound instead."""
+        inside = None if type(x) in backends.BACKEND_BY_TYPE else pytree.children_of(x)
+        if inside is not None:
+            pairs = [self._lift(c, name, f"{path}[{k!r}]", bound) for k, c in zip(*inside, strict=True)]
+            tree = pytree.Treedef(x, [t for _, t in pairs])
+            return (x if hasattr(x, "named_parameters") else pytree.rebuild(x, [c for c, _ in pairs])), tree
         if isinstance(x, Parameter):
-            if x not in bound:
-                bound[x] = lifted(x, lambda: name(path))
-            self.leaves.append(bound[x])
-            return x
-        inside = pytree.children_of(x)
-        if inside is None:
-            leaf = lifted(x, lambda: name(path))
+            leaf = bound.get(x)
+            if leaf is None:
+                leaf = bound[x] = lifted(x, lambda: name(path))
             self.leaves.append(leaf)
-            return leaf
-        children = [self._lift(c, name, f"{path}[{k!r}]", bound) for k, c in zip(*inside, strict=True)]
-        return x if hasattr(x, "named_parameters") else pytree.rebuild(x, children)
+            return x, pytree.LEAF
+        leaf = lifted(x, lambda: name(path))
+        self.leaves.append(leaf)
+        return leaf, pytree.LEAF
 
     @property
     def traced(self) -> bool:
@@ -113,10 +118,6 @@ class Trace:
     @property
     def records(self) -> list[Record]:
         return [leaf.record for leaf in self.leaves]
-
-
-def _structure(tree) -> pytree.Treedef:
-    return pytree.flatten(tree)[1]
 
 
 def _title(f) -> str:
@@ -158,13 +159,15 @@ def unwrapped(tree: Any, inside: bool) -> Any:
         backend = backends.backend_of(value) if value is not x else None
         return value if backend is None else backend.own(value)
 
+    if type(tree) is Tensor:
+        return unwrap(tree)
     return pytree.map_tree(unwrap, tree)
 
 
 def handed_out(items: list, traced: bool, leaves) -> list:
     """Computed arrays for the caller, writable and held by nobody else; each may stand in ``items`` alone."""
     if not traced:
-        for xp in {leaf.record.xp for leaf in leaves}:
+        for xp in {leaf.record.xp for leaf in leaves if leaf.record.dtype is not None}:
             xp.hand_over(items)
     return items
 
@@ -179,6 +182,8 @@ def _number(c, leaf: Record):
 def _gradient(c, leaf: Tensor, traced, conjugate=True, lead=()):
     """The cotangent of a leaf as a gradient: zeros where nothing came, conjugated where complex."""
     record = leaf.record
+    if type(c) is _FLOAT64 and record.dtype is None:
+        return float(c)
     if c is None:
         if record.dtype is None:
             zeros = 0.0 if not lead else HOST.zeros(lead)
@@ -211,6 +216,8 @@ def _output(y, what, holomorphic, f) -> Tensor:
 
 def _check_inexact(value, what, f, complex_allowed):
     kind = type(value)
+    if kind is float:
+        return
     if kind in PYTHON_NUMBERS:
         inexact, is_complex, dtype = kind is not bool, kind is complex, kind.__name__
     else:
@@ -261,14 +268,16 @@ def value_and_grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) 
         inside = trace.outer.depth > 0
         del found
         grads = _regroup(trace, handed_out(grads, traced, leaves), argnums)
-        value, aux = unwrapped((y, aux), inside)
-        return ((value, aux) if has_aux else value), grads
+        value = unwrapped(y, inside)
+        return ((value, unwrapped(aux, inside)) if has_aux else value), grads
 
     return value_and_gradient
 
 
 def _regroup(trace, items, argnums):
     """Items, one a leaf, in the structure of the arguments."""
+    if len(items) == len(trace.trees) == 1 and trace.trees[0] is pytree.LEAF:
+        return items[0] if isinstance(argnums, int) else tuple(items)
     rest = iter(items)
     groups = [tree.unflatten(rest) for tree in trace.trees]
     return groups[0] if isinstance(argnums, int) else tuple(groups)

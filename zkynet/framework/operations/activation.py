@@ -2,6 +2,7 @@
 
 from ..axes import normalize_axes
 from ..operator import Elementwise, Operator
+from ..quick import unary
 from ..record import Tensor, apply, shape_of
 
 
@@ -80,14 +81,10 @@ class Shifted(Elementwise):
 _relu, _sigmoid, _shifted = Relu(), Sigmoid(), Shifted()
 
 
-def relu(x) -> Tensor:
-    """max(x, 0); derivative 0 at 0."""
-    return apply(_relu, x)
+relu = unary(_relu, "max(x, 0); derivative 0 at 0.")
 
 
-def sigmoid(x) -> Tensor:
-    """1 / (1 + exp(-x)), exact far out on both sides."""
-    return apply(_sigmoid, x)
+sigmoid = unary(_sigmoid, "1 / (1 + exp(-x)), exact far out on both sides.")
 
 
 def softmax(x, axis=-1) -> Tensor:

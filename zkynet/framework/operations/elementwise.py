@@ -1,6 +1,7 @@
 """Arithmetic, powers, exponentials, comparisons and choices, entry by entry."""
 
 from ..operator import Elementwise, Undifferentiable
+from ..quick import binary, unary
 from ..record import Tensor, apply, dtype_of, kind_of
 
 
@@ -407,27 +408,21 @@ _sqrt, _exp, _expm1, _log, _log1p = Sqrt(), Exp(), Expm1(), Log(), Log1p()
 _sin, _cos, _tanh = Sin(), Cos(), Tanh()
 _abs, _complex_abs, _real, _imag, _conj = Abs(), ComplexAbs(), Real(), Imag(), Conj()
 _maximum, _minimum, _clip_low, _clip_high = Maximum(), Minimum(), ClipLow(), ClipHigh()
+_INT_POWERS = tuple(unary(IntPow(n), "") for n in range(8))
+_variable_pow = binary(_pow, "a ** b.")
 _where, _select, _multiply_no_nan = Where(), Select(), MultiplyNoNan()
 
 
-def add(a, b) -> Tensor:
-    """a + b."""
-    return apply(_add, a, b)
+add = binary(_add, "a + b.")
 
 
-def subtract(a, b) -> Tensor:
-    """a - b."""
-    return apply(_subtract, a, b)
+subtract = binary(_subtract, "a - b.")
 
 
-def multiply(a, b) -> Tensor:
-    """a * b."""
-    return apply(_multiply, a, b)
+multiply = binary(_multiply, "a * b.")
 
 
-def divide(a, b) -> Tensor:
-    """a / b, in floating point."""
-    return apply(_divide, a, b)
+divide = binary(_divide, "a / b, in floating point.")
 
 
 def pow(a, b) -> Tensor:
@@ -435,13 +430,11 @@ def pow(a, b) -> Tensor:
     if type(b) is int:
         if b < 0 and kind_of(a) == "integer":
             raise ValueError(f"pow: integers to negative integer powers are not allowed (exponent {b}); use a float")
-        return apply(IntPow(b), a)
-    return apply(_pow, a, b)
+        return _INT_POWERS[b](a) if 0 <= b < len(_INT_POWERS) else apply(IntPow(b), a)
+    return _variable_pow(a, b)
 
 
-def negative(x) -> Tensor:
-    """-x."""
-    return apply(_negative, x)
+negative = unary(_negative, "-x.")
 
 
 def positive(x) -> Tensor:
@@ -449,54 +442,34 @@ def positive(x) -> Tensor:
     return apply(_positive, x)
 
 
-def square(x) -> Tensor:
-    """x * x."""
-    return apply(_square, x)
+square = unary(_square, "x * x.")
 
 
-def reciprocal(x) -> Tensor:
-    """1 / x."""
-    return apply(_reciprocal, x)
+reciprocal = unary(_reciprocal, "1 / x.")
 
 
-def sqrt(x) -> Tensor:
-    """The square root; its derivative at 0 is infinite, and a cotangent of exactly 0 stays 0 there."""
-    return apply(_sqrt, x)
+sqrt = unary(_sqrt, "The square root; its derivative at 0 is infinite, and a cotangent of exactly 0 stays 0 there.")
 
 
-def exp(x) -> Tensor:
-    """e ** x."""
-    return apply(_exp, x)
+exp = unary(_exp, "e ** x.")
 
 
-def expm1(x) -> Tensor:
-    """e ** x - 1, exact near 0."""
-    return apply(_expm1, x)
+expm1 = unary(_expm1, "e ** x - 1, exact near 0.")
 
 
-def log(x) -> Tensor:
-    """The natural logarithm."""
-    return apply(_log, x)
+log = unary(_log, "The natural logarithm.")
 
 
-def log1p(x) -> Tensor:
-    """log(1 + x), exact near 0."""
-    return apply(_log1p, x)
+log1p = unary(_log1p, "log(1 + x), exact near 0.")
 
 
-def sin(x) -> Tensor:
-    """The sine of x radians."""
-    return apply(_sin, x)
+sin = unary(_sin, "The sine of x radians.")
 
 
-def cos(x) -> Tensor:
-    """The cosine of x radians."""
-    return apply(_cos, x)
+cos = unary(_cos, "The cosine of x radians.")
 
 
-def tanh(x) -> Tensor:
-    """The hyperbolic tangent."""
-    return apply(_tanh, x)
+tanh = unary(_tanh, "The hyperbolic tangent.")
 
 
 def abs(x) -> Tensor:
@@ -504,14 +477,10 @@ def abs(x) -> Tensor:
     return apply(_complex_abs if kind_of(x) == "complex" else _abs, x)
 
 
-def maximum(a, b) -> Tensor:
-    """The larger entry; NaN wins; at a tie each side gets half of the cotangent."""
-    return apply(_maximum, a, b)
+maximum = binary(_maximum, "The larger entry; NaN wins; at a tie each side gets half of the cotangent.")
 
 
-def minimum(a, b) -> Tensor:
-    """The smaller entry; NaN wins; at a tie each side gets half of the cotangent."""
-    return apply(_minimum, a, b)
+minimum = binary(_minimum, "The smaller entry; NaN wins; at a tie each side gets half of the cotangent.")
 
 
 def clip(x, min=None, max=None) -> Tensor:
@@ -536,9 +505,7 @@ def select(mask, x) -> Tensor:
     return apply(_select, mask, x)
 
 
-def multiply_no_nan(a, b) -> Tensor:
-    """a * b, but 0 where a is exactly 0 and b is not finite."""
-    return apply(_multiply_no_nan, a, b)
+multiply_no_nan = binary(_multiply_no_nan, "a * b, but 0 where a is exactly 0 and b is not finite.")
 
 
 def real(x) -> Tensor:
