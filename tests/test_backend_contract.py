@@ -11,6 +11,7 @@ from zkynet.backends.errors import IndexOutOfBoundsError, LinAlgError, MixedBack
 
 FLOATS = ("float32", "float64")
 INEXACT = (*FLOATS, "complex64", "complex128")
+FEW = ("float32", "complex128")  # where JAX would compile for each of them
 SPECIAL = np.array([0.0, -0.0, 1.5, -2.0, math.inf, -math.inf, math.nan, 3.0])
 
 
@@ -330,7 +331,7 @@ EINSUMS = (
 
 
 @pytest.mark.parametrize("case", EINSUMS, ids=lambda c: ",".join(c[0]) + "->" + c[1] + str(c[2]))
-@pytest.mark.parametrize("dtype", ("float32", "complex128"))
+@pytest.mark.parametrize("dtype", FEW)
 def test_einsum(backend, case, dtype):
     labels, out, shapes = case
     xs = [sample(shape, dtype, seed) for seed, shape in enumerate(shapes)]
@@ -360,7 +361,7 @@ def test_softmax_relu_and_shifted(backend, dtype):
 
 
 @pytest.mark.parametrize("index", ([0, 2, 2, 1], [[1, 0], [2, 2]], 1, [], [[]]), ids=str)
-@pytest.mark.parametrize("dtype", (*INEXACT, "int32", "bool"))
+@pytest.mark.parametrize("dtype", (*FEW, "bool"))
 def test_take(backend, index, dtype):
     index = np.asarray(index, "int64")
     for shape, axis in (((3,), -1), ((3, 4), -2), ((2, 3, 4), -2), ((5, 2, 3), -1)):
@@ -381,7 +382,7 @@ def added(updates, index, size, axis):
 
 
 @pytest.mark.parametrize("index", ([0, 2, 2, 1], [[1, 0], [2, 2]], 1, []), ids=str)
-@pytest.mark.parametrize("dtype", (*INEXACT, "int64"))
+@pytest.mark.parametrize("dtype", (*FEW, "int64"))
 def test_scatter_sum(backend, index, dtype):
     index = np.asarray(index, "int64")
     for lead, rest in (((), ()), ((), (5,)), ((2,), ()), ((2, 3), (4,)), ((0,), (2,)), ((2,), (0,))):
@@ -415,7 +416,7 @@ def test_scatter_sum_is_the_adjoint_of_take(backend):
     np.testing.assert_allclose(left, right)
 
 
-@pytest.mark.parametrize("dtype", (*INEXACT, "int64", "bool"))
+@pytest.mark.parametrize("dtype", (*FEW, "bool"))
 def test_scatter_set(backend, dtype):
     for shape, axis, index in (((4,), -1, [2, 0]), ((4, 3), -2, [3]), ((2, 4, 3), -2, [1, 3, 0]), ((2, 4), -1, [])):
         index = np.asarray(index, "int64")
@@ -539,8 +540,7 @@ CONVS = (
 
 @pytest.mark.parametrize(
     ("case", "dtype"),
-    [(case, "float64") for case in CONVS]
-    + [(case, dtype) for case in CONVS[1:3] for dtype in ("float32", "complex128")],
+    [(case, "float64") for case in CONVS] + [(case, dtype) for case in CONVS[2:3] for dtype in FEW],
     ids=str,
 )
 def test_conv_and_its_adjoints(backend, case, dtype):
@@ -675,8 +675,8 @@ def test_normal_has_the_moments_of_a_normal(backend, dtype):
 # ---- linear algebra ----
 
 
-@pytest.mark.parametrize("dtype", INEXACT)
-@pytest.mark.parametrize("stack", ((), (2,), (2, 3), (0,)), ids=str)
+@pytest.mark.parametrize("dtype", FEW)
+@pytest.mark.parametrize("stack", ((), (2, 3), (0,)), ids=str)
 def test_linalg(backend, dtype, stack):
     a = sample((*stack, 3, 3), dtype) + 3 * np.eye(3, dtype=dtype)
     b = sample((*stack, 3, 2), dtype, 1)

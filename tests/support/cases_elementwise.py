@@ -62,14 +62,20 @@ ARITHMETIC = (
 POWERS = (
     Row(
         "pow",
-        tuple(draw("pow", *s, domain=(positive, apart)) for s in (((3, 1), (2,)), ((2,), (3, 2)), ((3,), ()), ((), ())))
-        + tuple(draw("pow", *s, domain=(positive, apart)) for s in (((0,), (1,)), ((3,), 2.5), (1.7, (3,)), (1.7, 2.5)))
-        + tuple(Sample((draw("pow", (3, 2), domain=nonzero).operands[0], n)) for n in (2, 1, 0, 3, -1, -2))
+        tuple(
+            draw("pow", *s, numbers=(positive, apart)) for s in (((3, 1), (2,)), ((2,), (3, 2)), ((3,), ()), ((), ()))
+        )
+        + tuple(
+            draw("pow", *s, numbers=(positive, apart)) for s in (((0,), (1,)), ((3,), 2.5), (1.7, (3,)), (1.7, 2.5))
+        )
+        + tuple(Sample((draw("pow", (3, 2), numbers=nonzero).operands[0], n)) for n in (2, 1, 0, 3, -1, -2))
         + (Sample((1.3, 2)), Sample((A([-1.5, 2.0]), 3.0)), Sample((A([-1.5, 2.0]), A([2, -3])))),
         complex=True,
         domain="a above 0; any a but 0 where b is an integer",
         specials=(
-            Special((A([0.0, 0.0, 0.0, 0.0]), A([0.0, 1.0, 2.0, 0.5])), A([3.0] * 4), (A([0, 3, 0, inf]), A([0.0] * 4))),
+            Special(
+                (A([0.0, 0.0, 0.0, 0.0]), A([0.0, 1.0, 2.0, 0.5])), A([3.0] * 4), (A([0, 3, 0, inf]), A([0.0] * 4))
+            ),
             Special((A([0.0, 0.0]), A([-1.0, 0.5])), A([0.0, 0.0]), (A([0.0, 0]), A([0.0, 0])), why="no NaN for g = 0"),
             Special((A([-2.0, -1.0]), A([3.0, 2.0])), A([1.0, 1.0]), (A([12.0, -2.0]), None), why="no log below 0"),
             Special((A([0.0, 0.0]), 2), A([3.0, 3.0]), (A([0.0, 0]),), second=A([6.0, 6.0])),
@@ -90,7 +96,9 @@ POWERS = (
         specials=(Special((A([0.0, 0.0, 4.0]),), A([0.0, 1.0, 1.0]), (A([0, inf, 0.25]),)),),
         errors=(TEXT,),
     ),
-    unary("exp", complex=True, errors=(TEXT,), specials=(Special((A([800.0, -800.0]),), A([0.0, 1.0]), (A([0.0, 0]),)),)),
+    unary(
+        "exp", complex=True, errors=(TEXT,), specials=(Special((A([800.0, -800.0]),), A([0.0, 1.0]), (A([0.0, 0]),)),)
+    ),
     unary("expm1", complex=True, errors=(TEXT,)),
     unary(
         "log",
@@ -108,7 +116,9 @@ POWERS = (
     ),
     unary("sin", complex=True, errors=(TEXT,)),
     unary("cos", complex=True, errors=(TEXT,)),
-    unary("tanh", complex=True, errors=(TEXT,), specials=(Special((A([800.0, -800.0]),), A([1.0, 1]), (A([0.0, 0]),)),)),
+    unary(
+        "tanh", complex=True, errors=(TEXT,), specials=(Special((A([800.0, -800.0]),), A([1.0, 1]), (A([0.0, 0]),)),)
+    ),
     unary(
         "sigmoid",
         specials=(
@@ -132,7 +142,9 @@ CHOICES = (
     binary(
         "maximum",
         specials=(
-            Special((A([1.0, 2.0, 0.0]), A([1.0, 1.0, -0.0])), A([3.0, 3.0, 3.0]), (A([1.5, 3, 1.5]), A([1.5, 0, 1.5]))),
+            Special(
+                (A([1.0, 2.0, 0.0]), A([1.0, 1.0, -0.0])), A([3.0, 3.0, 3.0]), (A([1.5, 3, 1.5]), A([1.5, 0, 1.5]))
+            ),
             Special((A([nan, nan, 1.0]), A([1.0, nan, nan])), A([2.0] * 3), (A([2.0, 1, 0]), A([0.0, 1, 2]))),
             Special((A([1.0, 2.0]), A([2.0, 1.0])), A([inf, nan]), (A([0, nan]), A([inf, 0])), why="select"),
             Special((A([inf, -inf]), A([inf, -inf])), A([2.0, 2.0]), (A([1.0, 1]), A([1.0, 1]))),
@@ -142,7 +154,9 @@ CHOICES = (
     binary(
         "minimum",
         specials=(
-            Special((A([1.0, 2.0, 0.0]), A([1.0, 1.0, -0.0])), A([3.0, 3.0, 3.0]), (A([1.5, 0, 1.5]), A([1.5, 3, 1.5]))),
+            Special(
+                (A([1.0, 2.0, 0.0]), A([1.0, 1.0, -0.0])), A([3.0, 3.0, 3.0]), (A([1.5, 0, 1.5]), A([1.5, 3, 1.5]))
+            ),
             Special((A([nan, nan, 1.0]), A([1.0, nan, nan])), A([2.0] * 3), (A([2.0, 1, 0]), A([0.0, 1, 2]))),
             Special((A([1.0, 2.0]), A([2.0, 1.0])), A([inf, nan]), (A([inf, 0]), A([0, nan])), why="select"),
         ),
@@ -162,7 +176,9 @@ CHOICES = (
         ),
         specials=(
             Special((A([-1.0, 1.0, 0.0, 2.0, -2.0]), -1.0, 1.0), A([1.0] * 5), (A([1.0, 1, 1, 0, 0]), 1.0, 1.0)),
-            Special((A([-1.0, 1.0]), A([-1.0, -1.0]), A([1.0, 1.0])), A([2.0, 3.0]), (A([2.0, 3]), A([0.0, 0]), A([0.0, 0]))),
+            Special(
+                (A([-1.0, 1.0]), A([-1.0, -1.0]), A([1.0, 1.0])), A([2.0, 3.0]), (A([2.0, 3]), A([0.0, 0]), A([0.0, 0]))
+            ),
             Special((A([5.0, -5.0]), A([0.0, 0.0]), None), A([inf, inf]), (A([inf, 0]), A([0, inf])), why="select"),
         ),
         errors=(Bad((np.ones(3), np.ones(4)), ShapeError, "(3,), (4,)"),),
@@ -175,7 +191,10 @@ CHOICES = (
         complex=True,
         specials=(
             Special(
-                (A([True, False]), A([1.0, nan]), A([inf, 1.0])), A([inf, nan]), (None, A([inf, 0]), A([0, nan])), why="select"
+                (A([True, False]), A([1.0, nan]), A([inf, 1.0])),
+                A([inf, nan]),
+                (None, A([inf, 0]), A([0, nan])),
+                why="select",
             ),
         ),
         errors=(
@@ -197,7 +216,10 @@ CHOICES = (
         complex=True,
         specials=(
             Special(
-                (A([0.0, 0.0, 2.0]), A([inf, 5.0, inf])), A([1.0] * 3), (A([inf, 5, inf]), A([0.0, 0, 2])), value=A([0, 0, inf])
+                (A([0.0, 0.0, 2.0]), A([inf, 5.0, inf])),
+                A([1.0] * 3),
+                (A([inf, 5, inf]), A([0.0, 0, 2])),
+                value=A([0, 0, inf]),
             ),
             Special((A([0.0, 1.0]), A([inf, 2.0])), A([0.0, 0.0]), (A([0.0, 0]), A([0.0, 0]))),
         ),
@@ -206,7 +228,12 @@ CHOICES = (
     binary(
         "shifted",
         specials=(
-            Special((A([inf, -inf, inf]), A([inf, -inf, 0.0])), A([1.0] * 3), (A([1.0] * 3), A([-1.0] * 3)), value=A([0, 0, inf])),
+            Special(
+                (A([inf, -inf, inf]), A([inf, -inf, 0.0])),
+                A([1.0] * 3),
+                (A([1.0] * 3), A([-1.0] * 3)),
+                value=A([0, 0, inf]),
+            ),
         ),
         errors=(MISFIT,),
     ),
@@ -243,23 +270,36 @@ INTS = A([[5], [6]]), A([3, 12, 7])
 
 COMPARISONS = (
     *[
-        undifferentiable(name, Sample((X, Y)), Sample((X, 1.0)), Sample((1.0, X)), Sample((2.0, 3.0)), Sample(INTS), errors=(MISFIT,))
+        undifferentiable(
+            name, Sample((X, Y)), Sample((X, 1.0)), Sample((1.0, X)), Sample((2.0, 3.0)), Sample(INTS), errors=(MISFIT,)
+        )
         for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
     ],
     *[
-        undifferentiable(name, Sample(FLAGS), Sample((FLAGS[0], True)), Sample((True, False)), integers=False, errors=(MISFIT,))
+        undifferentiable(
+            name, Sample(FLAGS), Sample((FLAGS[0], True)), Sample((True, False)), integers=False, errors=(MISFIT,)
+        )
         for name in ("logical_and", "logical_or", "logical_xor")
     ],
     *[
-        undifferentiable(name, Sample(INTS), Sample(FLAGS), Sample((INTS[0], 3)), errors=(Bad((X, Y), TypeError, "float64"),))
+        undifferentiable(
+            name, Sample(INTS), Sample(FLAGS), Sample((INTS[0], 3)), errors=(Bad((X, Y), TypeError, "float64"),)
+        )
         for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
     ],
-    undifferentiable("floor_divide", Sample((A([[7.5], [-7.5]]), A([2.0, -2.0]))), Sample(INTS), Sample((7, 2)), errors=(MISFIT,)),
+    undifferentiable(
+        "floor_divide", Sample((A([[7.5], [-7.5]]), A([2.0, -2.0]))), Sample(INTS), Sample((7, 2)), errors=(MISFIT,)
+    ),
     undifferentiable("logical_not", Sample(FLAGS[:1]), Sample((True,)), integers=False),
     undifferentiable("bitwise_invert", Sample(FLAGS[:1]), Sample(INTS[:1]), errors=(Bad((X,), TypeError, "float64"),)),
-    *[undifferentiable(name, Sample((X,)), Sample((2.5,)), Sample(INTS[:1])) for name in ("isnan", "isinf", "isfinite")],
     *[
-        undifferentiable(name, Sample((A([[-1.5, 2.5], [0.0, 3.5]]),)), Sample((2.5,)), Sample(INTS[:1]), Sample((np.zeros((0, 2)),)))
+        undifferentiable(name, Sample((X,)), Sample((2.5,)), Sample(INTS[:1]))
+        for name in ("isnan", "isinf", "isfinite")
+    ],
+    *[
+        undifferentiable(
+            name, Sample((A([[-1.5, 2.5], [0.0, 3.5]]),)), Sample((2.5,)), Sample(INTS[:1]), Sample((np.zeros((0, 2)),))
+        )
         for name in ("sign", "floor", "ceil", "trunc", "round")
     ],
 )

@@ -72,7 +72,9 @@ def cumulative_sum(x, *, axis=None, reverse=False, include_initial=False):
     y = np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis) if reverse else np.cumsum(x, axis=axis)
     if not include_initial:
         return y
-    zero = np.zeros_like(np.take(y, [], axis=axis), shape=[1 if i == axis % x.ndim else n for i, n in enumerate(y.shape)])
+    zero = np.zeros_like(
+        np.take(y, [], axis=axis), shape=[1 if i == axis % x.ndim else n for i, n in enumerate(y.shape)]
+    )
     return np.concatenate([y, zero] if reverse else [zero, y], axis=axis)
 
 
@@ -187,7 +189,9 @@ def conv_input(h, w, size, stride, padding, dilation, groups):
 def conv_filter(x, h, size, stride, padding, dilation, groups):
     w = np.zeros(size, np.result_type(x, h))
     for spot, cut in _offsets(x.shape, size, stride, padding, dilation):
-        part = np.einsum("ngc...,ngo...->goc", _grouped(_padded(x, padding)[cut], groups), _grouped(h, groups))
+        seen, pulled = _grouped(_padded(x, padding)[cut], groups), _grouped(h, groups)
+        flat = (math.prod(h.shape[2:]),)
+        part = np.einsum("ngct,ngot->goc", seen.reshape(seen.shape[:3] + flat), pulled.reshape(pulled.shape[:3] + flat))
         w[(..., *spot)] = part.reshape(size[:2])
     return w
 

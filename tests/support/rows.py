@@ -106,14 +106,15 @@ def regular(rng, shape, k=0):
     return rng.uniform(-0.5, 0.5, shape) + 2 * np.eye(shape[-1])
 
 
-def draw(name, *shapes, domain=apart, **settings) -> Sample:
-    """A sample with one array for each shape; a float among the shapes stands for itself, a Python number."""
+def draw(name, *shapes, numbers=apart, **settings) -> Sample:
+    """A sample with one array for each shape; a float among the shapes stands for itself, a Python number.
+
+    ``numbers`` draws the entries, one function for all operands or one for each.
+    """
     rng = np.random.default_rng(zlib.crc32(f"{name}{shapes}{settings}".encode()))
-    domains = domain if isinstance(domain, (tuple, list)) else (domain,) * len(shapes)
-    operands = [
-        d(rng, s, k) if isinstance(s, tuple) else s for k, (s, d) in enumerate(zip(shapes, domains, strict=True))
-    ]
-    return Sample(tuple(operands), settings)
+    each = numbers if isinstance(numbers, tuple) else (numbers,) * len(shapes)
+    drawn = [d(rng, s, k) if isinstance(s, tuple) else s for k, (s, d) in enumerate(zip(shapes, each, strict=True))]
+    return Sample(tuple(drawn), settings)
 
 
 UNARY = ((3, 2), (), (0,), (2, 0, 3), 0.7)
@@ -123,20 +124,15 @@ BINARY = (
 )
 
 
-def unary(name, domain=apart, **keywords) -> Row:
+def unary(name, numbers=apart, **keywords) -> Row:
     """A function of one array, entry by entry."""
-    return Row(name, tuple(draw(name, s, domain=domain) for s in UNARY), **_stated(domain, keywords))
+    keywords.setdefault("domain", numbers.__doc__)
+    return Row(name, tuple(draw(name, s, numbers=numbers) for s in UNARY), **keywords)
 
 
-def binary(name, domain=apart, **keywords) -> Row:
+def binary(name, numbers=apart, **keywords) -> Row:
     """A function of two arrays that broadcast."""
-    return Row(name, tuple(draw(name, *s, domain=domain) for s in BINARY), **_stated(domain, keywords))
-
-
-def _stated(domain, keywords):
-    if "domain" not in keywords and not isinstance(domain, tuple):
-        keywords["domain"] = domain.__doc__
-    return keywords
+    return Row(name, tuple(draw(name, *s, numbers=numbers) for s in BINARY), **keywords)
 
 
 def complex_of(array):

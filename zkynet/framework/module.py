@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from .function import Function, Parameter, State
+from zkynet import backends
+
+from .function import Function, Parameter, Possession, State
 
 
 class Module(Function):
@@ -20,21 +22,18 @@ class Module(Function):
     def named_possessions(self, kind=Parameter) -> dict[str, Any]:
         """Every owned Parameter (or State, Constant) by its path, ``layers.0.weight``; a shared one once."""
         found: dict[str, Any] = {}
-        seen: set[int] = set()
+        seen = {id(self)}
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             path, node = stack.pop()
-            if id(node) in seen:
+            if isinstance(node, Possession):
+                if isinstance(node, kind):
+                    found[path] = node
                 continue
-            if isinstance(node, kind):
-                seen.add(id(node))
-                found[path] = node
-                continue
-            children = _attributes(node)
-            if children:
-                seen.add(id(node))
-                prefix = path + "." if path else ""
-                stack += [(f"{prefix}{name}", child) for name, child in reversed(children)]
+            for name, child in reversed(_children(node)):
+                if id(child) not in seen:
+                    stack.append((f"{path}.{name}" if path else str(name), child))
+            seen.update([id(child) for _, child in stack])
         return found
 
     def named_parameters(self) -> dict[str, Parameter]:
@@ -60,10 +59,6 @@ class Module(Function):
 
     def to(self, backend=None) -> "Module":
         """Move everything that the module owns to another backend, in place; gives the module."""
-        from zkynet import backends
-
-        from .function import Possession
-
         target = backends.get(backend) if backend is not None else backends.default_backend()
         for possession in self.named_possessions(Possession).values():
             home = backends.backend_of(possession._value)
@@ -72,20 +67,17 @@ class Module(Function):
         return self
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{name}={child!r}" for name, child in _attributes(self))
+        inside = ", ".join(f"{name}={child!r}" for name, child in _children(self))
         return f"{type(self).__name__}({inside})"
 
 
-def _attributes(node) -> list[tuple[str, Any]]:
-    """The named things in a module or a container that may be, or hold, modules and possessions."""
-    from .function import Possession
-
-    if isinstance(node, Module):
-        items = list(vars(node).items())
-    elif isinstance(node, dict):
-        items = list(node.items())
-    elif isinstance(node, (list, tuple)):
-        items = list(enumerate(node))
+def _children(node) -> list[tuple[Any, Any]]:
+    """The named things in a module or a container that are, or may hold, modules and possessions."""
+    if isinstance(node, (list, tuple)):
+        items: Any = enumerate(node)
     else:
-        return []
-    return [(str(k), v) for k, v in items if isinstance(v, (Possession, Module, list, tuple, dict))]
+        items = (node if isinstance(node, dict) else vars(node)).items()
+    return [(name, child) for name, child in items if isinstance(child, _INSIDE)]
+
+
+_INSIDE = (Possession, Module, list, tuple, dict)

@@ -91,8 +91,10 @@ class Trace:
         inside = None if type(x) in backends.BACKEND_BY_TYPE else pytree.children_of(x)
         if inside is not None:
             pairs = [self._lift(c, name, f"{path}[{k!r}]", bound) for k, c in zip(*inside, strict=True)]
-            tree = pytree.Treedef(x, [t for _, t in pairs])
-            return (x if hasattr(x, "named_parameters") else pytree.rebuild(x, [c for c, _ in pairs])), tree
+            trees = [t for _, t in pairs]
+            if hasattr(x, "named_parameters"):  # it stays itself, with its Parameters bound; its gradient is a dict
+                return x, pytree.Treedef(dict.fromkeys(inside[0]), trees)
+            return pytree.rebuild(x, [c for c, _ in pairs]), pytree.Treedef(x, trees)
         if isinstance(x, Parameter):
             leaf = bound.get(x)
             if leaf is None:

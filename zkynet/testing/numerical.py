@@ -36,10 +36,11 @@ class Refusal(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A Jacobian (outputs, inputs) by differences, the estimated error of each entry, and what was refused."""
+    """A Jacobian (outputs, inputs) by differences, and the estimated error of each entry."""
 
     jacobian: np.ndarray
     error: np.ndarray
+    constant: np.ndarray  # where the output did not change at all
     refusals: list
 
 
@@ -51,6 +52,7 @@ class Sample(NamedTuple):
     error: np.ndarray
     left: np.ndarray
     right: np.ndarray
+    constant: np.ndarray  # whether the output is the same to the last bit
     bend: np.ndarray  # right minus left where that is more than a smooth function and rounding explain, else 0
 
 
@@ -59,19 +61,22 @@ def jacobian_by_differences(f: Callable, x, y, tolerance: Tolerance, first_step=
 
     ``f`` maps a real vector to a real vector; ``y`` is ``f(x)``, ``eps`` (a number, or one an output) the relative
     rounding of its values. The step of a column shrinks until two differences agree to a quarter of the tolerance, and
-    until the one-sided slopes meet; the estimated error is that of the best step.
+    until the one-sided slopes meet; each entry is taken from its best step.
     """
-    jacobian = np.zeros((y.size, x.size))
-    error = np.zeros((y.size, x.size))
-    refusals: list = []
+    measured = Measured(np.zeros((y.size, x.size)), np.zeros((y.size, x.size)), np.zeros((y.size, x.size), bool), [])
+    outputs = np.arange(y.size)
     for j in range(x.size):
         samples = column_of_samples(f, x, j, y, tolerance, first_step, eps)
-        best = np.argmin([s.error for s in samples], axis=0)
-        columns = np.arange(y.size)
-        jacobian[:, j] = np.array([s.slope for s in samples])[best, columns]
-        error[:, j] = np.array([s.error for s in samples])[best, columns]
-        refusals += refused(samples, j, error[:, j] > tolerance.allowed(jacobian[:, j]))
-    return Measured(jacobian, error, refusals)
+        slopes, errors = np.array([s.slope for s in samples]), np.array([s.error for s in samples])
+        with np.errstate(all="ignore"):
+            quality = errors / tolerance.allowed(slopes)
+        best = np.argmin(np.where(np.isnan(quality), np.inf, quality), axis=0)
+        measured.jacobian[:, j] = slopes[best, outputs]
+        measured.error[:, j] = errors[best, outputs]
+        measured.constant[:, j] = np.all([s.constant for s in samples], axis=0)
+        unsettled = ~(measured.error[:, j] <= tolerance.allowed(measured.jacobian[:, j]))
+        measured.refusals.extend(refused(samples, j, unsettled & ~measured.constant[:, j]))
+    return measured
 
 
 def column_of_samples(f, x, j, y, tolerance, first_step, eps) -> list[Sample]:
@@ -83,14 +88,15 @@ def column_of_samples(f, x, j, y, tolerance, first_step, eps) -> list[Sample]:
     while len(samples) < MOST_STEPS:
         samples.append(sample(f, x, j, y, step, tolerance, eps))
         now = samples[-1]
-        if np.all(now.error <= 0.25 * tolerance.allowed(now.slope)) and not np.any(now.bend):
+        settled = now.constant | (now.error <= 0.25 * tolerance.allowed(now.slope))
+        if np.all(settled) and not np.any(now.bend):
             return samples
         step /= SHRINK
         if step < last:
             break
     if not first_step:  # a wide step is best where rounding is coarse
-        for wide in (SHRINK, SHRINK**2):
-            samples.insert(0, sample(f, x, j, y, samples[0].step * wide, tolerance, eps))
+        for _ in range(2):
+            samples.insert(0, sample(f, x, j, y, samples[0].step * SHRINK, tolerance, eps))
     return samples
 
 
@@ -114,7 +120,8 @@ def sample(f, x, j, y, step, tolerance, eps) -> Sample:
         least = np.maximum(tolerance.allowed(near), 1e-6 * (np.abs(left) + np.abs(right))) + 50 * noise
     bad = ~(np.isfinite(near) & np.isfinite(wide))
     near, error = np.where(bad, np.nan, near), np.where(bad, np.inf, error)
-    return Sample(step, near, error, left, right, np.where(np.abs(gap) > least, gap, 0))
+    constant = np.all([v[offset] == y for offset in OFFSETS], axis=0)
+    return Sample(step, near, error, left, right, constant, np.where(np.abs(gap) > least, gap, 0))
 
 
 def refused(samples, j, unsettled) -> list[Refusal]:

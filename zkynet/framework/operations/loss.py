@@ -1,11 +1,13 @@
 """Losses."""
 
+from zkynet import backends
 from zkynet.backends.errors import IndexOutOfBoundsError, ShapeError
 
-from ..record import Tensor, kind_of, operand, shape_of
+from ..axes import size_of
+from ..record import Tensor, apply, dtype_of, kind_of, operand, shape_of
 from .activation import log_softmax
 from .elementwise import negative, square, subtract
-from .indexing import positions, take_along_axis
+from .indexing import Take, positions
 from .reduction import mean, sum
 from .shape import reshape
 
@@ -30,27 +32,30 @@ def softmax_cross_entropy(logits, labels, reduction="mean") -> Tensor:
             f"softmax_cross_entropy: shapes do not fit.\n  got:      logits {shape}, labels {shape_of(labels)}\n"
             f"  expected: logits (..., classes) and one label for each row"
         )
-    index = checked_labels(labels, shape[-1], logits)
-    picked = take_along_axis(log_softmax(logits), reshape(index, (*shape[:-1], 1)), axis=-1)
-    return reduced(negative(reshape(picked, shape[:-1])), reduction)
+    classes = shape[-1]
+    index = checked_labels(labels, classes, logits)
+    xp = backends.backend_of(index)
+    count = size_of(shape[:-1])
+    spots = xp.reshape(index, (count,)) + xp.arange(0, count * classes, classes, dtype=index.dtype)
+    picked = apply(Take(-1), reshape(log_softmax(logits), (count * classes,)), spots)
+    return reduced(negative(picked if len(shape) == 2 else reshape(picked, shape[:-1])), reduction)
 
 
 def checked_labels(labels, classes, like):
     """Integer labels in 0 .. classes - 1, on the backend of ``like``; never a label that wraps around."""
     if kind_of(labels) != "integer":
-        raise TypeError(f"softmax_cross_entropy: labels must be integers, got dtype {operand(labels)[0].dtype}")
+        raise TypeError(f"softmax_cross_entropy: labels must be integers, got dtype {dtype_of(labels)}")
+    index = positions(labels, classes, like, "softmax_cross_entropy: label")
     raw = operand(labels)[0]
-    index = positions(raw, classes, like, "softmax_cross_entropy: label")
-    from zkynet import backends
-
-    xp = backends.backend_of(index)
-    negative_ = xp.asarray(raw) < 0
-    if not xp.is_traced(negative_) and bool(xp.any(negative_)):
-        raise NegativeLabelError(
-            "softmax_cross_entropy: a label is negative.\n"
-            f"  expected: labels in 0 .. {classes - 1}\n"
-            "Labels do not count from the end; mask examples out before the loss."
-        )
+    if index is not raw:  # unchanged where none is negative
+        xp = backends.backend_of(index)
+        negative_ = xp.asarray(raw) < 0
+        if not xp.is_traced(negative_) and bool(xp.any(negative_)):
+            raise NegativeLabelError(
+                "softmax_cross_entropy: a label is negative.\n"
+                f"  expected: labels in 0 .. {classes - 1}\n"
+                "Labels do not count from the end; mask examples out before the loss."
+            )
     return index
 
 

@@ -11,7 +11,7 @@ from ..function import State
 from ..record import CONTEXT, PYTHON_NUMBERS, Tensor, kind_of, operand, shape_of
 from .elementwise import multiply, select
 
-DRAW = 1 << 64  # counters lie this far apart: no draw reaches into the next
+DRAW = 1 << 32  # counters lie this far apart: no draw of up to 2**34 words reaches into the next
 
 
 class Generator(State):

@@ -43,7 +43,7 @@ class Mean(Reduction):
     def vjp_x(self, xp, g, x_spec, y_spec):
         lead = lead_shape(g, y_spec)
         count = size_of(tuple(x_spec.shape[i] for i in self.axis))
-        share = self.spread(xp, g, x_spec, y_spec) / max(count, 1)
+        share = self.spread(xp, g, x_spec, y_spec) / (count or 1)
         return xp.broadcast_to(share, lead + x_spec.shape)
 
 
