@@ -67,5 +67,12 @@ class ShapeError(ZkynetError, ValueError):
     """Shapes do not fit together."""
 
 
+class GradientMismatchError(ZkynetError, ValueError):
+    """The gradients that an optimizer was given do not belong to its model."""
+
+
 class GradientCheckError(ZkynetError, AssertionError):
     """A gradient disagrees with the numerical derivative, or with another backend."""
+
+
+__all__ = [name for name, item in list(globals().items()) if isinstance(item, type) and issubclass(item, ZkynetError)]

@@ -32,6 +32,7 @@ class JaxBackend(Backend):
         for name in _PRODUCTS:
             setattr(self, name, partial(getattr(jnp, name), precision=_HIGHEST))
         self._bits = jax.jit(super().random_bits, static_argnums=2)
+        self._update = jax.jit(super().update_in_blocks, static_argnums=0)
 
     def selected(self):
         if X64 not in os.environ and not jax.config.jax_enable_x64:
@@ -102,6 +103,9 @@ class JaxBackend(Backend):
     def own(self, x):
         return x  # nobody can write to it
 
+    def update_in_blocks(self, rule, groups, scalars):
+        return self._update(rule, groups, scalars)
+
     # ---- products and masks ----
 
     def multiply_no_nan(self, g, d):
@@ -126,15 +130,10 @@ class JaxBackend(Backend):
         return jnp.take(x, index, axis=axis)
 
     def scatter_sum(self, updates, index, size, axis):
-        stop = updates.ndim + axis + 1
-        lead, rest = updates.shape[: stop - index.ndim], updates.shape[stop:]
-        zeros = jnp.zeros((*lead, size, *rest), updates.dtype)
-        return zeros.at[(slice(None),) * len(lead) + (index,)].add(updates)
+        return _scatter_sum(updates, index, size, axis)
 
     def scatter_set(self, x, index, values, axis):
-        lead = np.broadcast_shapes(x.shape[:axis], values.shape[:axis])
-        x = jnp.broadcast_to(x, lead + x.shape[x.ndim + axis :])
-        return x.at[(slice(None),) * len(lead) + (index,)].set(values)
+        return _scatter_set(x, index, values, axis)
 
     def pad(self, x, widths, value=0):
         widths = ((0, 0),) * (x.ndim - len(widths)) + tuple(widths)
@@ -194,6 +193,21 @@ def _multiply_no_nan(g, d):
     product = g * d
     hole = jnp.logical_and(jnp.equal(g, 0), ~jnp.isfinite(d))
     return jnp.where(hole, jnp.zeros((), product.dtype), product)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _scatter_sum(updates, index, size, axis):
+    stop = updates.ndim + axis + 1
+    lead, rest = updates.shape[: stop - index.ndim], updates.shape[stop:]
+    zeros = jnp.zeros((*lead, size, *rest), updates.dtype)
+    return zeros.at[(slice(None),) * len(lead) + (index,)].add(updates)
+
+
+@partial(jax.jit, static_argnums=3)
+def _scatter_set(x, index, values, axis):
+    lead = np.broadcast_shapes(x.shape[:axis], values.shape[:axis])
+    x = jnp.broadcast_to(x, lead + x.shape[x.ndim + axis :])
+    return x.at[(slice(None),) * len(lead) + (index,)].set(values)
 
 
 def _convolves(*arrays):

@@ -17,6 +17,7 @@ from .philox import check_counter
 KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
 _SELECT_BY_BITS = 1024  # from this many elements on, masking the bits is faster than np.where
 _COPY_BYTES = 1 << 20  # borrowed arrays up to this size are copied, larger ones fingerprinted
+_UPDATE_BLOCK = 1 << 17  # numbers of each array that an optimizer's rule works on at a time
 _SPREAD = 1 << 13  # up to this many indices are written out for all rows, more are used row by row
 _BITS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)} | {
     np.dtype(f"i{n}"): np.dtype(f"i{n}") for n in (4, 8)
@@ -107,6 +108,13 @@ class NumpyBackend(Backend):
             if type(items[i]) is np.ndarray and not _held_alone(items, i):
                 items[i] = items[i].copy()
 
+    def update_in_blocks(self, rule, groups, scalars):
+        numbers = {}
+        for dtype in {group[0].dtype for group in groups}:  # with a Python number a ufunc takes twice as long
+            real = np.empty(0, dtype).real.dtype
+            numbers[dtype] = [np.array(x, real) for x in scalars]
+        return [_update(self, rule, group, numbers[group[0].dtype]) for group in groups]
+
     def place(self, x, index, shape):
         whole = np.zeros(x.shape[: x.ndim - _kept_axes(index)] + tuple(shape), x.dtype)
         whole[index] = x
@@ -177,6 +185,11 @@ class NumpyBackend(Backend):
         _add_rows(total, np.reshape(index, -1), np.reshape(updates, (rows, count, columns)))
         return total.reshape(lead + (size,) + rest)
 
+    def last_of_equals(self, index):
+        """Where the last one of each value stands in the 1-D ``index``; None where all are distinct."""
+        _, first = np.unique(index[::-1], return_index=True)
+        return None if first.size == index.size else np.sort(index.size - 1 - first)
+
     def scatter_set(self, x, index, values, axis):
         cut = (Ellipsis, index) + (slice(None),) * (-axis - 1)
         if values.ndim > x.ndim:
@@ -220,17 +233,39 @@ def _references(items, i) -> int:
 _ALONE = _references([np.empty(1)], 0)  # what is counted for an array that stands in a list and nowhere else
 
 
-def _held_alone(items, i) -> bool:
-    """Whether nobody else can see the memory of the array ``items[i]``, and it can be written to."""
+def _held_alone(items, i, owners=0) -> bool:
+    """Whether nobody but ``owners`` others can see the memory of the array ``items[i]``, and it can be written to."""
     x = items[i]
     writable, base = x.flags.writeable, x.base
     if base is None:
         del x
-        return writable and _references(items, i) == _ALONE
+        return writable and _references(items, i) == _ALONE + owners
     # A view of the whole of an array that only the view holds is as good as that array.
     whole = type(base) is np.ndarray and base.base is None and base.nbytes == x.nbytes and base.flags.writeable
     del x, base
-    return writable and whole and _references(items, i) == _ALONE and _references([items[i].base], 0) == _ALONE + 1
+    alone = writable and whole and _references(items, i) == _ALONE + owners
+    return alone and _references([items[i].base], 0) == _ALONE + 1
+
+
+def _update(xp, rule, group, numbers):
+    """``update_in_blocks`` of one group: blocks that stay in the cache, written in place where that hurts nobody."""
+    targets = [_writable(group, i) for i in range(len(group)) if i != 1]
+    lines = [x.reshape(-1) for x in targets]
+    gradient = np.ascontiguousarray(group[1]).reshape(-1)
+    for start in range(0, gradient.size, _UPDATE_BLOCK):
+        block = slice(start, start + _UPDATE_BLOCK)
+        parts = [x[block] for x in lines]
+        new = rule(xp, parts[0], gradient[block], *parts[1:], *numbers)
+        for part, result in zip(parts, new, strict=True):
+            if result is not part:
+                part[...] = result
+    return tuple(targets)
+
+
+def _writable(group, i):
+    """The array ``group[i]`` itself where only its owner holds it, otherwise a copy."""
+    alone = _held_alone(group, i, owners=1) and group[i].flags.c_contiguous
+    return group[i] if alone else np.array(group[i], order="C")
 
 
 def _kept_axes(index) -> int:

@@ -21,6 +21,15 @@ class Portable:
     def hand_over(self, items: list) -> None:
         """Replace, in a list, arrays that somebody else could see or that cannot be written to by copies."""
 
+    def update_in_blocks(self, rule, groups, scalars) -> list:
+        """Apply an optimizer's ``rule(xp, p, g, *slots, *scalars)`` to each group ``[p, g, *slots]``.
+
+        The rule is entrywise, changes ``p`` and the slots by augmented assignment and returns ``(p, *slots)``; the
+        result is a list of these tuples, in the dtypes they had. Each ``p`` and slot stands in its group and with its
+        owner; a backend may write into it where nobody else holds it. Here the rule gets copies.
+        """
+        return [_updated(self, rule, group, scalars) for group in groups]
+
     def is_host_scalar(self, x) -> bool:
         """Whether ``x`` is a scalar of the host's library, not an array."""
         return isinstance(x, np.generic)
@@ -68,3 +77,9 @@ class Portable:
         flat = self.reshape(x, (*lead, spots.size))
         total = self.scatter_sum(flat, self.asarray(spots.reshape(-1)), size, axis=-1)
         return self.reshape(total, lead + tuple(shape))
+
+
+def _updated(xp, rule, group, scalars):
+    p, g, *slots = group
+    new = rule(xp, xp.own(p), g, *[xp.own(slot) for slot in slots], *scalars)
+    return tuple(xp.asarray(y, dtype=x.dtype) for x, y in zip((p, *slots), new, strict=True))

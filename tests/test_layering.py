@@ -20,6 +20,7 @@ DATA = "zkynet.data"
 
 # Each may import those before it. The package itself (framework/__init__.py) stands above all of them.
 FRAMEWORK_ORDER = (
+    "arraylike",
     "axes",
     "pytree",
     "function",

@@ -4,8 +4,10 @@
 ``zk.use_backend`` chooses the array library.
 """
 
+import importlib
+
+from zkynet import errors as errors
 from zkynet.backends import available, use_backend
-from zkynet.backends import errors as errors
 from zkynet.framework import cg as cg
 from zkynet.framework import op as op
 from zkynet.framework.computation_graph import (
@@ -58,3 +60,15 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+_LAZY = frozenset(("data", "models", "nn", "optim", "testing", "train"))  # loaded when first asked for
+
+
+def __getattr__(name: str):
+    if name in _LAZY:
+        return importlib.import_module(f"zkynet.{name}")
+    raise AttributeError(f"module 'zkynet' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})

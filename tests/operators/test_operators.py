@@ -18,8 +18,8 @@ differentiable = pytest.mark.parametrize("name", [row.name for row in DIFFERENTI
 
 
 def few(name, xp, is_complex=False):
-    """The points of a row that run on a backend, those without inputs left out."""
-    found = [p for p in points(name, is_complex) if p.inputs]
+    """The points of a row that are differentiated on a backend."""
+    found = [p for p in points(name, is_complex) if p.differentiable]
     return found[: FEW.get(xp.name.split(":")[0], 1)]
 
 
@@ -160,7 +160,7 @@ def test_second_derivatives_with_batched_cotangents(name):
 @differentiable
 def test_layout_in_memory_does_not_matter(name):
     """Fortran order, gaps and negative strides give what contiguous arrays give."""
-    for point in points(name):
+    for point in few(name, zk.backends.get("numpy")):
         f = op_function(point)
         if not any(isinstance(x, np.ndarray) and x.ndim for x in point.inputs):
             continue

@@ -388,7 +388,7 @@ CREATION = (
 GRAPH = (
     Row(
         "asarray",
-        (*(draw("asarray", s) for s in UNARY), Sample((A([1.5, 2.5]),), {"dtype": "float64"})),
+        (*(draw("asarray", s) for s in UNARY), Sample((A([1.5, 2.5]),), {"dtype": "complex128"})),
         complex=True,
         run=lambda xp, x, dtype=None: xp.asarray(x, dtype=dtype),
         errors=(Bad(("text",), TypeError, ""), Bad((None,), TypeError, "")),

@@ -53,6 +53,11 @@ class Point:
         """A tangent for each input."""
         return [_random(x, f"v{i}") for i, x in enumerate(self.inputs)]
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether there is something to differentiate: not so for a cast to integers."""
+        return bool(self.inputs) and all(y.dtype.kind in "fc" for y in self.truth())
+
     def loss(self, *inputs):
         return numeric.inner(self.g, self.truth(*inputs))
 

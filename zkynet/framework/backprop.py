@@ -7,7 +7,7 @@ from zkynet import backends
 from zkynet.backends.errors import VJPShapeError
 
 from . import operations as op
-from .axes import align, size_of, unbroadcast, unbroadcastable
+from .axes import Shape, align, size_of, unbroadcast, unbroadcastable
 from .operator import missing_rule
 from .record import GUARDS, HOST, Output, Record, Spec, Tensor, output_record, value_of
 
@@ -50,11 +50,11 @@ def between(roots, asked, barrier=frozenset()) -> list[Record]:
     return [record for record in order if record in needed]
 
 
-def pull_back(roots, cotangents, asked, traced: bool, lead: tuple[int, ...] = (), barrier=frozenset()) -> list:
+def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=frozenset()) -> list:
     """One reverse sweep: the cotangent of each asked Record, None where nothing reaches it.
 
-    ``cotangents`` belong to ``roots``, of shape ``lead + root.shape``. With ``traced`` they and the results are Tensors,
-    and the sweep is itself recorded; otherwise all are arrays.
+    ``cotangents`` belong to ``roots``, of shape ``lead + root.shape``. With ``traced`` they and the results are
+    Tensors, and the sweep is itself recorded; otherwise all are arrays.
     """
     asked_set = set(asked)
     order = between(roots, asked_set, barrier)
@@ -96,7 +96,10 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: tuple[int, ...] = ()
                 if last is not None:
                     _wait(waiting, last, c)
                 method, want = quick[i]
-                c = method(operator, record.xp, g) if want is None else method(operator, record.xp, g, record.saved[want])
+                if want is None:
+                    c = method(operator, record.xp, g)
+                else:
+                    c = method(operator, record.xp, g, record.saved[want])
                 if c.shape != parent.shape or (
                     c.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64)
                 ):
@@ -333,10 +336,11 @@ def _wrong_shape(operator, i, c, lead, parent):
     )
 
 
-def push_forward(asked, tangents, roots, traced: bool, lead: tuple[int, ...] = ()) -> list:
+def push_forward(asked, tangents, roots, traced: bool, lead: Shape = ()) -> list:
     """One forward sweep: the tangent of each root, None where nothing reaches it.
 
-    ``tangents`` belong to the ``asked`` Records, of shape ``lead + record.shape``; Tensors with ``traced``, else arrays.
+    ``tangents`` belong to the ``asked`` Records, of shape ``lead + record.shape``; Tensors with ``traced``, else
+    arrays.
     """
     moving: dict = {}
     for record, t in zip(asked, tangents, strict=True):

@@ -2,12 +2,12 @@
 
 from .custom import checkpoint, custom_vjp, no_grad
 from .function import Constant, Function, Input, Parameter, State, Variable
+from .jacobians import hessian, jacobian
 from .module import Module
-from .operator import Elementwise, Operator
 from .operations import stop_gradient
 from .operations.random import Generator
+from .operator import Elementwise, Operator
 from .record import Record, Tensor
-from .jacobians import hessian, jacobian
 from .transforms import grad, hvp, jvp, value_and_grad, vjp
 
 __all__ = [

@@ -28,7 +28,7 @@ from .record import (
 
 @contextlib.contextmanager
 def no_grad():
-    """A ``with`` block, or decorator, in which nothing is recorded: results are constants to every transform outside."""
+    """A ``with`` block, or decorator, in which nothing is recorded: results are constants to transforms outside."""
     token = CONTEXT.set(CONTEXT.get().replace(recording=False))
     try:
         yield
@@ -104,8 +104,9 @@ def custom_vjp(function: Callable) -> CustomVJP:
         def _(g, y, x):
             return (g * x / op.maximum(y, 1e-12),)
 
-    ``g``, ``y`` and the inputs come as Tensors, so a rule written with ``op`` can itself be differentiated. Forward mode
-    follows from the rule. Leading axes are looped over. A tracked value read from outside is a NotDifferentiableError.
+    ``g``, ``y`` and the inputs come as Tensors, so a rule written with ``op`` can itself be differentiated. Forward
+    mode follows from the rule. Leading axes are looped over. A tracked value read from outside is a
+    NotDifferentiableError.
     """
     return CustomVJP(function)
 

@@ -7,6 +7,8 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.errors import NotDifferentiableError, ShapeError
 
+from .arraylike import ArrayLike
+
 _numbers = itertools.count(1)
 
 
@@ -69,7 +71,7 @@ def owned(value: Any, what: str) -> Any:
     return backend.own(backend.asarray(value))
 
 
-class Possession(Input):
+class Possession(Input, ArrayLike):
     """An array that a Function owns; reading it gives an array that cannot be written to."""
 
     def __init__(self, short_name: str, value: Any):
@@ -78,6 +80,9 @@ class Possession(Input):
 
     @property
     def value(self) -> Any:
+        return self._seen()
+
+    def _seen(self) -> Any:
         backend = backends.backend_of(self._value)
         return self._value if backend is None else backend.read_only(self._value)
 
@@ -93,7 +98,7 @@ class Constant(Possession):
 
     @property
     def value(self) -> Any:
-        return Possession.value.fget(self)
+        return self._seen()
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -105,7 +110,7 @@ class State(Possession):
 
     @property
     def value(self) -> Any:
-        return Possession.value.fget(self)
+        return self._seen()
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -132,7 +137,7 @@ class Parameter(Possession):
 
     @property
     def value(self) -> Any:
-        return Possession.value.fget(self)
+        return self._seen()
 
     @value.setter
     def value(self, new: Any) -> None:

@@ -31,9 +31,10 @@ def jacobian(f: Callable, argnums=0, *, mode="auto", chunk_size=None, has_aux=Fa
     """A function that gives the full Jacobian of ``f``, of shape ``output.shape + input.shape``.
 
     ``mode``: "rev" takes one batched reverse sweep, "fwd" one batched forward sweep, "auto" whichever has fewer rows.
-    ``chunk_size``: how many rows go through a sweep at once (default: as many as keep it below 64 MB). Inputs and outputs
-    are pytrees; the result has the structure of the output, and inside it that of the argument. JacobianTooLargeError, a
-    MemoryError, before anything is allocated, where the result would take more than a quarter of the memory.
+    ``chunk_size``: how many rows go through a sweep at once (default: as many as keep it below 64 MB). Inputs and
+    outputs are pytrees; the result has the structure of the output, and inside it that of the argument.
+    JacobianTooLargeError, a MemoryError, before anything is allocated, where the result would take more than a
+    quarter of the memory.
     """
     if mode not in ("auto", "fwd", "rev"):
         raise ValueError(f"jacobian: mode must be 'auto', 'fwd' or 'rev', got {mode!r}")

@@ -87,7 +87,7 @@ class Plan:
     def _keep(self, tracked: tuple[bool, ...]) -> tuple:
         if self.joint:
             return (True,) * (len(tracked) + 1)
-        wants = set()
+        wants: set[int] = set()
         for i, live in enumerate(tracked):
             for kind in (self.vjp, self.jvp):
                 rule = self.rule(kind, i)

@@ -103,12 +103,55 @@ def _flatten_into(node: Any, leaves: list, is_leaf) -> Treedef:
     return Treedef(node, [_flatten_into(child, leaves, is_leaf) for child in inside[1]])
 
 
-def map_tree(function: Callable, tree: Any) -> Any:
-    """A tree of the same structure with ``function`` applied to every leaf."""
+def flatten_like(structure: Treedef, tree: Any, path: str = "") -> list:
+    """The leaves of ``tree`` in the order of ``structure``: dicts and Modules go by name, whatever their order.
+
+    A dict of names may stand for a Module, a list for a tuple. ValueError, with the path, where the two do not match.
+    """
+    if structure.children is None:
+        return [tree]
+    names = list(children_of(structure.node)[0])
+    found = _named_children(structure.node, names, tree)
+    if found is None:
+        at = f" at {path}" if path else ""
+        raise ValueError(f"got:      {_outline(tree)}{at}\n  expected: {_outline(structure.node)}{at}")
+    leaves: list = []
+    for name, part, child in zip(names, structure.children, found, strict=True):
+        leaves += flatten_like(part, child, f"{path}[{name!r}]")
+    return leaves
+
+
+def _named_children(node: Any, names: list, tree: Any) -> list | None:
+    """The children of ``tree`` by the names of ``node``; None where it has others."""
     inside = children_of(tree)
+    if node is None or inside is None:
+        return [] if node is None and tree is None else None
+    sequences = isinstance(node, (tuple, list)) and isinstance(tree, (tuple, list))
+    if not sequences and type(tree) is not type(node) and not isinstance(tree, dict):
+        return None
+    if sequences:
+        return inside[1] if len(inside[1]) == len(names) else None
+    children = dict(zip(*inside, strict=True))
+    return [children[name] for name in names] if children.keys() == set(names) else None
+
+
+def _outline(tree: Any) -> str:
+    """A container in a few words."""
+    inside = children_of(tree)
+    kind = type(tree).__name__
+    if inside is None or tree is None:
+        return kind
+    if isinstance(tree, (tuple, list)):
+        return f"{kind} of {len(inside[1])}"
+    return f"{kind} with {', '.join(map(str, inside[0])) or 'nothing'}"
+
+
+def map_tree(function: Callable, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """A tree of the same structure with ``function`` applied to every leaf."""
+    inside = None if is_leaf is not None and is_leaf(tree) else children_of(tree)
     if inside is None:
         return function(tree)
-    return rebuild(tree, [map_tree(function, child) for child in inside[1]])
+    return rebuild(tree, [map_tree(function, child, is_leaf) for child in inside[1]])
 
 
 def paths(tree: Any, prefix: str = "") -> list[str]:

@@ -1,7 +1,7 @@
 """``apply`` for entrywise operators of one or two inputs: the quick way, for the arrays and numbers met most often.
 
-Eager differentiation pays for every operator in Python, so these two functions write out what ``apply`` does in general:
-floating-point arrays of one dtype, and Python floats. Whatever is not as plain goes to ``apply``.
+Eager differentiation pays for every operator in Python, so these two functions write out what ``apply`` does in
+general: floating-point arrays of one dtype, and Python floats. Whatever is not as plain goes to ``apply``.
 """
 
 from collections.abc import Callable

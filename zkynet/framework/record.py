@@ -13,6 +13,7 @@ from zkynet import backends
 from zkynet.backends import BACKEND_BY_TYPE
 from zkynet.backends.errors import ShapeError, ZkynetError
 
+from .arraylike import ArrayLike
 from .axes import broadcast_shapes
 from .function import Possession
 
@@ -93,7 +94,7 @@ class Spec:
         self.shape, self.dtype = shape, dtype
 
 
-class Tensor:
+class Tensor(ArrayLike):
     """What flows through a call: a handle holding a value and its Record. Methods are bound in tensor_methods."""
 
     __slots__ = ("__weakref__", "_value", "is_view", "record")

@@ -92,7 +92,7 @@ def _size(self) -> int:
     return n
 
 
-def _T(self):
+def _transposed(self):
     return op.matrix_transpose(self) if len(shape_of(self)) == 2 else op.transpose(self)
 
 
@@ -112,7 +112,8 @@ def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
     if method != "__call__" or kwargs or function is None or ufunc.__name__ not in KNOWN_UFUNCS:
         asked = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
         raise TypeError(
-            f"{asked} does not know Tensors{' with ' + ', '.join(kwargs) if kwargs else ''}: the gradient would be lost.\n"
+            f"{asked} does not know Tensors{' with ' + ', '.join(kwargs) if kwargs else ''}: "
+            "the gradient would be lost.\n"
             "Use the functions of zkynet.framework.op, or leave the graph on purpose with .value."
         )
     return function(*inputs)
@@ -127,10 +128,53 @@ def _array_function(self, function, types, args, kwargs):
 
 UFUNCS = {"power": "pow", "absolute": "abs", "conjugate": "conj", "invert": "bitwise_invert", "true_divide": "divide"}
 KNOWN_UFUNCS = frozenset(
-    "add subtract multiply divide true_divide power negative positive square reciprocal sqrt exp expm1 log log1p sin cos "
-    "tanh absolute maximum minimum conjugate equal not_equal less less_equal greater greater_equal logical_and logical_or "
-    "logical_xor logical_not isnan isinf isfinite sign floor ceil trunc floor_divide matmul bitwise_and bitwise_or "
-    "bitwise_xor invert".split()
+    (
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "true_divide",
+        "power",
+        "negative",
+        "positive",
+        "square",
+        "reciprocal",
+        "sqrt",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sin",
+        "cos",
+        "tanh",
+        "absolute",
+        "maximum",
+        "minimum",
+        "conjugate",
+        "equal",
+        "not_equal",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "logical_and",
+        "logical_or",
+        "logical_xor",
+        "logical_not",
+        "isnan",
+        "isinf",
+        "isfinite",
+        "sign",
+        "floor",
+        "ceil",
+        "trunc",
+        "floor_divide",
+        "matmul",
+        "bitwise_and",
+        "bitwise_or",
+        "bitwise_xor",
+        "invert",
+    )
 )
 
 METHODS: dict[str, Any] = {
@@ -182,7 +226,7 @@ METHODS: dict[str, Any] = {
     "ndim": property(lambda self: len(shape_of(self))),
     "size": property(_size),
     "dtype": property(_dtype),
-    "T": property(_T),
+    "T": property(_transposed),
     "mT": property(lambda self: op.matrix_transpose(self)),
     "real": property(lambda self: op.real(self)),
     "imag": property(lambda self: op.imag(self)),
@@ -212,4 +256,4 @@ for _name, _method in METHODS.items():
         if not (_class is Possession and _name in ("__hash__", "__eq__", "__ne__")):
             setattr(_class, _name, _method)
 Tensor.__repr__ = _repr  # type: ignore[method-assign]
-Tensor.__setitem__ = _setitem  # type: ignore[attr-defined]
+Tensor.__setitem__ = _setitem  # type: ignore[attr-defined, index]

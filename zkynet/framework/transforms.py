@@ -1,6 +1,7 @@
 """Functions of functions: gradients, products with Jacobians, Jacobians and Hessians, to any order and nested."""
 
 import inspect
+import operator
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -10,9 +11,8 @@ from zkynet.backends.errors import CotangentError, NotDifferentiableError
 
 from . import operations as op
 from . import pytree
-from .axes import size_of
 from .backprop import pull_back, push_forward, seed
-from .function import Parameter
+from .function import Function, Input, Parameter
 from .operator import Elementwise
 from .record import CONTEXT, HOST, PYTHON_NUMBERS, Context, Record, Tensor, make_record, operand, value_of
 
@@ -34,7 +34,10 @@ _NOTHING = (None, None)  # what a leaf saves
 
 def lifted(x: Any, name: Callable[[], str]) -> Tensor:
     """A fresh Tensor for ``x``, with a Record of its own: the leaf of one transform."""
-    value, outer = operand(x)
+    try:
+        value, outer = operand(x)
+    except TypeError as error:
+        raise TypeError(f"cannot differentiate with respect to {name()}: {error}") from None
     kind = type(value)
     if kind is int:
         value, kind = float(value), float
@@ -57,33 +60,35 @@ def lifted(x: Any, name: Callable[[], str]) -> Tensor:
     return Tensor(value, record)
 
 
+_running: set = set()  # the Traces whose function runs now, in any thread
+
+
 class Trace:
     """One run of a function under a transform: its leaves, and the context they hold in."""
 
-    __slots__ = ("args", "context", "leaves", "outer", "token", "trees")
+    __slots__ = ("args", "context", "leaves", "outer", "trees")
 
     def __init__(self, f, args, argnums):
         self.outer = CONTEXT.get()
         self.leaves: list[Tensor] = []
         self.trees = []
-        bindings = self.outer.bindings
-        positions = (argnums,) if isinstance(argnums, int) else argnums
         self.args = list(args)
-        for n in positions:
+        bound: dict = {}  # Parameter -> its leaf: one, however often it stands in the arguments
+        for n in (argnums,) if isinstance(argnums, int) else argnums:
             if not -len(args) <= n < len(args):
-                raise TypeError(f"argnums={argnums}: {_title(f)} was called with {len(args)} arguments")
+                raise TypeError(f"argnums={argnums}: {_title(f)} was called with {len(args)} positional arguments")
             x = args[n]
             if type(x) is float:  # the plainest case, written out
                 lift = Tensor(x, Record(_leaf, (), _NOTHING, (), None, HOST))
                 self.leaves.append(lift)
                 tree = pytree.LEAF
             else:
-                bound: dict = {}
                 lift, tree = self._lift(x, lambda path, n=n: _argument(f, n) + path, "", bound)
-                if bound:
-                    bindings = {**bindings, **bound}
             self.args[n] = lift
             self.trees.append(tree)
+        if len(self.trees) > 1 and len({n % len(args) for n in argnums}) < len(self.trees):
+            raise ValueError(f"argnums={argnums}: an argument is named twice")
+        bindings = {**self.outer.bindings, **bound} if bound else self.outer.bindings
         self.context = Context(self.outer.depth + 1, True, bindings, self.outer.draws)
 
     def _lift(self, x, name, path, bound):
@@ -103,23 +108,55 @@ class Trace:
             return x, pytree.LEAF
         leaf = lifted(x, lambda: name(path))
         self.leaves.append(leaf)
-        return leaf, pytree.LEAF
+        return Tensor(leaf._value, leaf.record), pytree.LEAF  # one of its own: the function may assign to its entries
 
-    @property
-    def traced(self) -> bool:
-        """Whether an outer transform may differentiate what this one computes."""
-        return self.outer.depth > 0 and self.outer.recording
+    def traced(self, outputs) -> bool:
+        """Whether an outer transform may differentiate what this one computes of ``outputs``."""
+        if not self.outer.recording:
+            return False
+        if self.outer.depth > 0 or any([leaf.record.parents for leaf in self.leaves]):
+            return True
+        # A transform runs in another thread, and this function may have read what it tracks.
+        return bool(_running) and reaches_beyond([y.record for y in outputs], self.records)
 
     def run(self, f, kwargs):
         token = CONTEXT.set(self.context)
+        _running.add(self)
         try:
             return f(*self.args, **kwargs)
         finally:
+            _running.discard(self)
             CONTEXT.reset(token)
 
     @property
     def records(self) -> list[Record]:
         return [leaf.record for leaf in self.leaves]
+
+
+def reaches_beyond(roots, leaves) -> bool:
+    """Whether the history of ``roots`` holds a Record older than ``leaves``."""
+    low = min([r.serial for r in leaves], default=None)
+    stack = [r for r in roots if r is not None]
+    seen = set(stack)
+    while stack:
+        record = stack.pop()
+        if low is None or record.serial < low:
+            return True
+        for p in record.parents:
+            if p is not None and p not in seen:
+                seen.add(p)
+                stack.append(p)
+    return False
+
+
+def as_argnums(argnums) -> int | tuple[int, ...]:
+    """``argnums`` as an int or a tuple of them; TypeError for anything else."""
+    try:
+        if isinstance(argnums, (tuple, list)):
+            return tuple([operator.index(n) for n in argnums])
+        return operator.index(argnums)
+    except TypeError:
+        raise TypeError(f"argnums must be an int or a tuple of ints, got {argnums!r}") from None
 
 
 def _title(f) -> str:
@@ -155,15 +192,21 @@ def unwrapped(tree: Any, inside: bool) -> Any:
     """Values and aux for the caller: inside a transform as they are; outside arrays of their own for Tensors."""
     if inside:
         return tree
-
-    def unwrap(x):
-        value = value_of(x)
-        backend = backends.backend_of(value) if value is not x else None
-        return value if backend is None else backend.own(value)
-
     if type(tree) is Tensor:
-        return unwrap(tree)
-    return pytree.map_tree(unwrap, tree)
+        return _unwrap(tree)
+    return pytree.map_tree(_unwrap, tree, _is_possession)
+
+
+def _unwrap(x):
+    if _is_possession(x):  # Modules and Parameters are returned as they are
+        return x
+    value = value_of(x)
+    backend = backends.backend_of(value) if value is not x else None
+    return value if backend is None else backend.own(value)
+
+
+def _is_possession(x) -> bool:
+    return isinstance(x, (Function, Input))
 
 
 def handed_out(items: list, traced: bool, leaves) -> list:
@@ -176,9 +219,13 @@ def handed_out(items: list, traced: bool, leaves) -> list:
 
 def _number(c, leaf: Record):
     """A gradient in the form of its leaf: a Python number for a Python number."""
-    if leaf.dtype is None and type(c) is not Tensor and getattr(c, "shape", None) == () and hasattr(c, "item"):
-        return c if backends.backend_of(c).is_traced(c) else c.item()
-    return c
+    if leaf.dtype is not None:
+        return c
+    value = c._value if type(c) is Tensor else c
+    if getattr(value, "shape", None) != () or backends.backend_of(value).is_traced(value):
+        return c
+    number = value.item() if backends.backend_of(value).is_host else backends.backend_of(value).item(value)
+    return Tensor(number, c.record) if type(c) is Tensor else number
 
 
 def _gradient(c, leaf: Tensor, traced, conjugate=True, lead=()):
@@ -188,21 +235,24 @@ def _gradient(c, leaf: Tensor, traced, conjugate=True, lead=()):
         return float(c)
     if c is None:
         if record.dtype is None:
-            zeros = 0.0 if not lead else HOST.zeros(lead)
+            zeros = type(leaf._value)(0) if not lead else HOST.zeros(lead, dtype=type(leaf._value))
         else:
             zeros = record.xp.zeros(lead + record.shape, dtype=record.dtype)
         return Tensor(zeros) if traced else zeros
-    xp = op if traced else record.xp
-    if record.dtype is not None and conjugate and xp.is_complex(record.dtype):
-        return xp.conj(c)
-    if record.dtype is None and conjugate and type(leaf._value) is complex:
-        return c.conj() if not traced else op.conj(c)
+    if conjugate and _is_complex(leaf):
+        c = op.conj(c) if traced else backends.backend_of(c).conj(c)
     return _number(c, record) if not lead else c
+
+
+def _is_complex(x: Tensor) -> bool:
+    value = x._value
+    kind = type(value)
+    return kind is complex if kind in PYTHON_NUMBERS else backends.backend_of(value).is_complex(value.dtype)
 
 
 def _output(y, what, holomorphic, f) -> Tensor:
     """The Tensor of a scalar loss, checked."""
-    tensor = y if type(y) is Tensor else Tensor(*operand(y))
+    tensor = y if type(y) is Tensor else _as_tensor(y, what, f)
     value = tensor._value
     shape = () if type(value) in PYTHON_NUMBERS else tuple(value.shape)
     if shape != ():
@@ -214,6 +264,23 @@ def _output(y, what, holomorphic, f) -> Tensor:
         )
     _check_inexact(value, what, f, holomorphic)
     return tensor
+
+
+def _as_tensor(y, what, f) -> Tensor:
+    try:
+        return Tensor(*operand(y))
+    except TypeError as error:
+        raise TypeError(f"{what}: {_title(f)} did not return a number or an array: {error}") from None
+
+
+def _with_aux(result, has_aux, what, f):
+    """``(value, aux)`` of what a function returned."""
+    if not has_aux:
+        return result, None
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        got = f"{len(result)} of them" if isinstance(result, (tuple, list)) else type(result).__name__
+        raise TypeError(f"{what}: with has_aux=True {_title(f)} must return a pair (value, aux), got {got}")
+    return result
 
 
 def _check_inexact(value, what, f, complex_allowed):
@@ -245,35 +312,65 @@ def _check_inexact(value, what, f, complex_allowed):
 def value_and_grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) -> Callable:
     """A function that gives ``(f(...), gradient)`` of a scalar ``f``.
 
-    ``argnums``: the position of the argument to differentiate, or a tuple of them (then the gradient is a tuple).
-    An argument is a pytree of floating-point or complex arrays, Python numbers and Modules; its gradient has the same
-    structure, shapes and dtypes, a dict by parameter name for a Module. ``has_aux``: ``f`` returns ``(value, aux)``, and
-    the result is ``((value, aux), gradient)``. For complex inputs the gradient is dL/dRe + i dL/dIm; with ``holomorphic``
-    it is f'(z) of a complex ``f``. Raises NotDifferentiableError, a TypeError, for integer inputs and outputs, and for
-    outputs that are not scalar.
+    ``argnums``: the position of the argument to differentiate, or a tuple of them (then the gradient is a tuple). An
+    argument is a pytree of floating-point or complex arrays, Python numbers and Modules; its gradient has the same
+    structure, shapes and dtypes, a dict by parameter name for a Module. ``has_aux``: ``f`` returns ``(value, aux)``,
+    and the result is ``((value, aux), gradient)``. For complex inputs the gradient is dL/dRe + i dL/dIm; with
+    ``holomorphic`` it is f'(z) of a complex ``f``. Raises NotDifferentiableError, a TypeError, for integer inputs and
+    outputs, and for outputs that are not scalar.
     """
+
+    argnums = as_argnums(argnums)
 
     @wraps(f)
     def value_and_gradient(*args, **kwargs):
         trace = Trace(f, args, argnums)
-        result = trace.run(f, kwargs)
-        result, aux = result if has_aux else (result, None)
+        result, aux = _with_aux(trace.run(f, kwargs), has_aux, "grad", f)
         y = _output(result, "grad", holomorphic, f)
-        traced = trace.traced
+        traced = trace.traced((y,))
         leaves = trace.leaves
         if y.record is None or not leaves:
             found = [None] * len(leaves)
         else:
             g = seed(y.record)
             found = _sweep([y.record], [Tensor(g) if traced else g], trace.records, traced)
+            if holomorphic:
+                check_holomorphic(found, _sweep([y.record], [g * 1j], trace.records, False), f)
         grads = [_gradient(c, leaf, traced, not holomorphic) for c, leaf in zip(found, leaves, strict=True)]
-        inside = trace.outer.depth > 0
+        inside = traced or trace.outer.depth > 0
         del found
         grads = _regroup(trace, handed_out(grads, traced, leaves), argnums)
         value = unwrapped(y, inside)
         return ((value, unwrapped(aux, inside)) if has_aux else value), grads
 
     return value_and_gradient
+
+
+def check_kinds(outputs, leaves, what, f):
+    """NotDifferentiableError where a derivative in the complex sense is asked of anything real."""
+    kinds = {_is_complex(t) for t in (*outputs, *leaves)}
+    if len(kinds) > 1:
+        raise NotDifferentiableError(
+            f"{what}: holomorphic=True, but {_title(f)} has real and complex arrays among its inputs and outputs.\n"
+            "  expected: complex ones on both sides\n"
+            "Make the inputs complex, or leave holomorphic=True out for the gradient of a real loss."
+        )
+
+
+def check_holomorphic(found, turned, f):
+    """NotDifferentiableError where the sweep of ``1j * g`` is not 1j times that of ``g``: Cauchy and Riemann."""
+    for c, d in zip(found, turned, strict=True):
+        c, d = value_of(c), value_of(d)
+        xp = None if c is None or d is None else backends.backend_of(c)
+        if xp is None or xp.is_traced(c) or 0 in c.shape:
+            continue
+        tolerance = 1e4 * float(xp.finfo(c.dtype).eps) * float(xp.max(xp.abs(c)))
+        if float(xp.max(xp.abs(d - c * 1j))) > tolerance:
+            raise NotDifferentiableError(
+                f"{_title(f)} is not holomorphic here: its derivative depends on the direction in the complex plane.\n"
+                "  expected: a function without conj, real, imag or abs, for holomorphic=True\n"
+                "Leave it out for the gradient dL/dRe + i dL/dIm of a real loss."
+            )
 
 
 def _regroup(trace, items, argnums):
@@ -286,7 +383,10 @@ def _regroup(trace, items, argnums):
 
 
 def grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) -> Callable:
-    """A function that gives the gradient of a scalar ``f``; with ``has_aux`` ``(gradient, aux)``. See value_and_grad."""
+    """A function that gives the gradient of a scalar ``f``; with ``has_aux`` ``(gradient, aux)``.
+
+    The arguments are those of value_and_grad.
+    """
     both = value_and_grad(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
 
     @wraps(f)

@@ -90,31 +90,29 @@ class Optimizer:
         self.state["step"] = step
 
     def _add_slots(self, groups: dict[str, list]) -> None:
-        """Put the slots of every parameter behind [p, g]."""
+        """Put the slots of every parameter behind its [p, g]."""
         if self.state["step"] == 0:
             begun = [self.begin(_backend_of(group[0]), group[0]) for group in groups.values()]
             for i, slot in enumerate(self.slots):
                 self.state[slot] = dict(zip(groups, [arrays[i] for arrays in begun], strict=True))
-        self._check_slots(groups)
         for slot in self.slots:
             kept = self.state[slot]
+            if kept.keys() != groups.keys():
+                raise self._foreign(slot, sorted(kept.keys() ^ groups.keys()))
             for name, group in groups.items():
+                if kept[name].shape != group[0].shape:
+                    raise self._foreign(slot, [name])
                 if type(kept[name]) is not type(group[0]):
                     kept[name] = _moved(kept[name], _backend_of(group[0]))
                 group.append(kept[name])
 
-    def _check_slots(self, groups: dict[str, list]) -> None:
-        for slot in self.slots:
-            kept = self.state[slot]
-            wrong = sorted(kept.keys() ^ groups.keys())
-            wrong += [n for n in groups if n in kept and tuple(kept[n].shape) != tuple(groups[n][0].shape)]
-            if wrong:
-                raise GradientMismatchError(
-                    f"{type(self).__name__}: its state belongs to another model.\n"
-                    f"  after:    {self.state['step']} steps\n"
-                    f"  differs:  {slot} of {', '.join(map(repr, wrong))}\n"
-                    "Use one optimizer for each model, and a new one where the parameters change."
-                )
+    def _foreign(self, slot: str, names: list[str]) -> GradientMismatchError:
+        return GradientMismatchError(
+            f"{type(self).__name__}: its state belongs to another model.\n"
+            f"  after:    {self.state['step']} steps\n"
+            f"  differs:  {slot} of {', '.join(map(repr, names))}\n"
+            "Use one optimizer for each model, and a new one where the parameters change."
+        )
 
     def _keep(self, name: str, parameter: Parameter, arrays: tuple) -> None:
         p, *slots = arrays

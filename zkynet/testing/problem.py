@@ -70,7 +70,7 @@ class Leaf:
     def __init__(self, label: str, x: Any):
         self.label = label
         self.parameter = x if isinstance(x, Parameter) else None
-        self.original = x._value if self.parameter else x
+        self.original = x if self.parameter is None else x._value
         self.xp = backends.backend_of(self.original)  # None for a Python number
         dtype = type(self.original) if self.xp is None else self.original.dtype
         self.is_complex = dtype is complex if self.xp is None else self.xp.is_complex(dtype)

@@ -115,7 +115,7 @@ linalg = SimpleNamespace(
 
 
 def dot(a, b):
-    """NumPy's dot: a product for scalars, matmul for vectors and matrices, the last axis of a with the second last of b."""
+    """NumPy's dot: a product of scalars, else a sum over the last axis of a and the second last of b."""
     from ..record import shape_of
 
     sa, sb = shape_of(a), shape_of(b)

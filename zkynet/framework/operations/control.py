@@ -151,5 +151,3 @@ def is_traced(x) -> bool:
     value = operand(x)[0]
     backend = backends.backend_of(value)
     return backend is not None and backend.is_traced(value)
-
-

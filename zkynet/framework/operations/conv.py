@@ -1,4 +1,4 @@
-"""Convolution (cross-correlation, as in deep learning) and its two transposes: three operators, closed at every order."""
+"""Convolution (cross-correlation, as in deep learning) and its two transposes, closed at every order."""
 
 from zkynet.backends.errors import ShapeError
 
@@ -7,7 +7,13 @@ from ..record import Tensor, apply, shape_of
 
 
 class Convolution(Operator):
-    """What the three share: stride, padding, dilation a spatial axis, and the number of groups."""
+    """What the three share: stride, padding, dilation a spatial axis, and the number of groups.
+
+    Every input may have leading axes before its own; they broadcast.
+    """
+
+    broadcasts = True
+    right_aligned = True
 
     def __init__(self, stride, padding, dilation, groups):
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
@@ -15,6 +21,10 @@ class Convolution(Operator):
     @property
     def settings(self):
         return self.stride, self.padding, self.dilation, self.groups
+
+    def own_shape(self, spec):
+        """A shape without its leading axes."""
+        return tuple(spec.shape[-2 - len(self.stride) :])
 
 
 class Conv(Convolution):
@@ -24,10 +34,10 @@ class Conv(Convolution):
         return xp.conv(x, w, *self.settings)
 
     def vjp_x(self, xp, g, x_spec, w):
-        return xp.conv_input(g, w, tuple(x_spec.shape), *self.settings)
+        return xp.conv_input(g, w, self.own_shape(x_spec), *self.settings)
 
     def vjp_w(self, xp, g, x, w_spec):
-        return xp.conv_filter(x, g, tuple(w_spec.shape), *self.settings)
+        return xp.conv_filter(x, g, self.own_shape(w_spec), *self.settings)
 
     def jvp_x(self, xp, t, w):
         return xp.conv(t, w, *self.settings)
@@ -50,7 +60,7 @@ class ConvInput(Convolution):
         return xp.conv(g, w, *self.settings)
 
     def vjp_w(self, xp, g, h, w_spec):
-        return xp.conv_filter(g, h, tuple(w_spec.shape), *self.settings)
+        return xp.conv_filter(g, h, self.own_shape(w_spec), *self.settings)
 
     def jvp_h(self, xp, t, w):
         return xp.conv_input(t, w, self.size, *self.settings)
@@ -70,7 +80,7 @@ class ConvFilter(Convolution):
         return xp.conv_filter(x, h, self.size, *self.settings)
 
     def vjp_x(self, xp, g, x_spec, h):
-        return xp.conv_input(h, g, tuple(x_spec.shape), *self.settings)
+        return xp.conv_input(h, g, self.own_shape(x_spec), *self.settings)
 
     def vjp_h(self, xp, g, x):
         return xp.conv(x, g, *self.settings)
@@ -87,8 +97,12 @@ def conv(x, w, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
 
     ``stride`` and ``dilation``: an int, or one a spatial axis. ``padding``: an int, one a spatial axis, or pairs
     (before, after); "same" and "valid" are not understood. ShapeError where the channels do not fit.
+
+    Where each of them is written out for every axis, padding as pairs, x and w may have leading axes, which broadcast.
     """
     sx, sw = shape_of(x), shape_of(w)
+    if _written_out(stride, padding, dilation):
+        sx, sw = sx[-2 - len(stride) :], sw[-2 - len(stride) :]
     spatial = len(sx) - 2
     if spatial < 1 or len(sw) != len(sx):
         raise ShapeError(f"conv: needs x (N, C, *S) and w (O, C / groups, *K), got shapes {sx} and {sw}")
@@ -107,6 +121,12 @@ def conv(x, w, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
                 f"which has {sx[2 + i]} with padding {pads[i]}"
             )
     return apply(Conv(stride, pads, dilation, groups), x, w)
+
+
+def _written_out(stride, padding, dilation):
+    return all(isinstance(v, tuple) for v in (stride, padding, dilation)) and not any(
+        isinstance(p, int) for p in padding
+    )
 
 
 def _each(value, count, name, least):

@@ -177,11 +177,11 @@ def index(x, item) -> Tensor:
     items = item if isinstance(item, tuple) else (item,)
     if all(i is None or i is Ellipsis or type(i) in (int, slice) for i in items):
         return getitem(x, item)
-    items = [_as_index(i) for i in items]
-    items = [part for i in items for part in (i if isinstance(i, list) else [i])]
-    if not any(_is_array(i) for i in items):
-        return getitem(x, tuple(items))
-    return _advanced(x, items)
+    found = [_as_index(i) for i in items]
+    parts = [part for i in found for part in (i if isinstance(i, list) else [i])]
+    if not any(_is_array(i) for i in parts):
+        return getitem(x, tuple(parts))
+    return _advanced(x, parts)
 
 
 def _is_array(item) -> bool:
@@ -283,5 +283,3 @@ class At:
     def add(self, values) -> Tensor:
         """x with values added to the entries, all of them where one is named twice."""
         return scatter_add(self._x, self._index, values)
-
-

@@ -53,13 +53,13 @@ class Einsum(Operator):
         # A label of this operand alone was summed over: its cotangent is the same all along that axis.
         found = "".join(c for c in mine if c in seen)
         c = xp.einsum(labels, lead + found, g, *[arrays[k] for k in others])
-        if found == mine:
+        if found == mine and tuple(c.shape[len(lead) :]) == tuple(arrays[i].shape):
             return c
         lead_sizes = tuple(c.shape[: len(lead)])
         sizes = dict(zip(found, c.shape[len(lead) :], strict=True))
         c = xp.reshape(c, lead_sizes + tuple(sizes.get(k, 1) for k in mine))
         own = dict(zip(mine, arrays[i].shape, strict=True))
-        return xp.broadcast_to(c, lead_sizes + tuple(sizes.get(k, own[k]) for k in mine))
+        return xp.broadcast_to(c, lead_sizes + tuple(own[k] if sizes.get(k, 1) == 1 else sizes[k] for k in mine))
 
     def jvp_arrays(self, xp, t, i, arrays):
         lead = self.fresh(len(t.shape) - len(self.labels[i]))
@@ -173,11 +173,10 @@ def tensordot(a, b, axes=2) -> Tensor:
     """Sum of products over ``axes``: a number (the last of a with the first of b), or two sequences of axes."""
     sa, sb = shape_of(a), shape_of(b)
     if isinstance(axes, int):
-        pairs = list(range(len(sa) - axes, len(sa))), list(range(axes))
-    else:
-        pairs = tuple([axis] if isinstance(axis, int) else list(axis) for axis in axes)
-    left = [normalize_axis(i, len(sa), "tensordot") + len(sa) for i in pairs[0]]
-    right = [normalize_axis(i, len(sb), "tensordot") + len(sb) for i in pairs[1]]
+        axes = list(range(len(sa) - axes, len(sa))), list(range(axes))
+    first, second = [[axis] if isinstance(axis, int) else list(axis) for axis in axes]
+    left = [normalize_axis(i, len(sa), "tensordot") + len(sa) for i in first]
+    right = [normalize_axis(i, len(sb), "tensordot") + len(sb) for i in second]
     if [sa[i] for i in left] != [sb[i] for i in right] or len(set(left)) < len(left):
         raise ShapeError(f"tensordot: axes {axes} do not pair off in shapes {sa} and {sb}")
     rows = [i for i in range(len(sa)) if i not in left]

@@ -193,5 +193,3 @@ def prod(x, axis=None, keepdims=False) -> Tensor:
         y = concat([pairs, getitem(y, (Ellipsis, slice(2 * half, None)))], axis=-1) if count % 2 else pairs
         count -= half
     return reshape(y, kept_shape(shape, axes) if keepdims else tuple(shape[i] for i in kept))
-
-

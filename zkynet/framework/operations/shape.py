@@ -116,8 +116,10 @@ class GetItem(Operator):
     def forward(self, xp, x):
         return x[self.index]
 
-    def vjp_x(self, xp, g, x_spec, y_spec):
-        return xp.place(g, self.index, x_spec.shape)
+    def vjp_x(self, xp, g, x_spec):
+        # A recorded forward sweep puts leading axes before those that the index speaks of.
+        n = sum(1 for item in self.index if item is not None and item is not Ellipsis)
+        return xp.place(g, self.index, x_spec.shape[len(x_spec.shape) - n :])
 
 
 class Place(Operator):
@@ -206,9 +208,7 @@ def broadcast_to(x, shape) -> Tensor:
     """x repeated to ``shape`` by NumPy's rules."""
     wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     have = shape_of(x)
-    fits = len(have) <= len(wanted) and all(
-        h in (1, w) for h, w in zip(have[::-1], wanted[::-1], strict=False)
-    )
+    fits = len(have) <= len(wanted) and all(h in (1, w) for h, w in zip(have[::-1], wanted[::-1], strict=False))
     if not fits:
         raise ShapeError(f"broadcast_to: an array of shape {have} does not broadcast to {wanted}")
     return apply(BroadcastTo(wanted), x)
@@ -251,9 +251,7 @@ def concat(arrays, axis=0) -> Tensor:
     shapes = [shape_of(a) for a in arrays]
     where = normalize_axis(axis, len(shapes[0]), "concat")
     for shape in shapes:
-        if len(shape) != len(shapes[0]) or any(
-            i != where and shape[i] != shapes[0][i] for i in range(-len(shape), 0)
-        ):
+        if len(shape) != len(shapes[0]) or any(i != where and shape[i] != shapes[0][i] for i in range(-len(shape), 0)):
             raise ShapeError(f"concat: shapes differ outside axis {axis}: {', '.join(map(str, shapes))}")
     return apply(Concat(where), *arrays)
 
