@@ -34,5 +34,10 @@ class ArrayAPIBackend(Backend):
     def name_of(self, dtype):
         return np.dtype(dtype).name if isinstance(dtype, (str, type, np.dtype)) else super().name_of(dtype)
 
+    def result_type(self, *items):
+        # A host array's dtype as the library's own: comparing the two kinds warns.
+        dtypes = [getattr(x, "dtype", x) for x in items]
+        return super().result_type(*[self.own_dtype(d) if isinstance(d, np.dtype) else d for d in dtypes])
+
     def errstate(self):
         return np.errstate(all="ignore")  # the library may compute with NumPy inside

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Backend, host_array
+from .base import Backend, _around, host_array
 from .errors import PrecisionError
 from .philox import check_counter
 
@@ -127,6 +127,9 @@ class JaxBackend(Backend):
     # ---- axes and indices ----
 
     def take(self, x, index, axis):
+        if not x.size:  # jnp.take gives x's own shape then
+            head, tail = _around(x.shape, axis)
+            return jnp.zeros(head + index.shape + tail, x.dtype)
         return jnp.take(x, index, axis=axis)
 
     def scatter_sum(self, updates, index, size, axis):
@@ -136,6 +139,8 @@ class JaxBackend(Backend):
         return _scatter_set(x, index, values, axis)
 
     def pad(self, x, widths, value=0):
+        if not widths:
+            return x
         widths = ((0, 0),) * (x.ndim - len(widths)) + tuple(widths)
         return jnp.pad(x, widths, constant_values=self._scalar(value, x))
 

@@ -18,6 +18,7 @@ KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
 _SELECT_BY_BITS = 1024  # from this many elements on, masking the bits is faster than np.where
 _COPY_BYTES = 1 << 20  # borrowed arrays up to this size are copied, larger ones fingerprinted
 _UPDATE_BLOCK = 1 << 17  # numbers of each array that an optimizer's rule works on at a time
+_SMALL = 1 << 12  # entries
 _SPREAD = 1 << 13  # up to this many indices are written out for all rows, more are used row by row
 _BITS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)} | {
     np.dtype(f"i{n}"): np.dtype(f"i{n}") for n in (4, 8)
@@ -119,6 +120,39 @@ class NumpyBackend(Backend):
         whole = np.zeros(x.shape[: x.ndim - _kept_axes(index)] + tuple(shape), x.dtype)
         whole[index] = x
         return whole
+
+    # ---- what NumPy wraps in Python, called directly: a microsecond each, in every step ----
+
+    def reshape(self, x, shape, copy=None):
+        return x.reshape(shape)
+
+    def sum(self, x, axis=None, dtype=None, keepdims=False):
+        return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def max(self, x, axis=None, keepdims=False):
+        return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+
+    def min(self, x, axis=None, keepdims=False):
+        return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
+
+    def any(self, x, axis=None, keepdims=False):
+        return np.logical_or.reduce(x, axis=axis, keepdims=keepdims)
+
+    def broadcast_to(self, x, shape):
+        if math.prod(shape) > _SMALL:
+            return np.broadcast_to(x, shape)
+        full = np.empty(shape, x.dtype)  # a few entries are written sooner than a view is made
+        full[...] = x
+        return full
+
+    def matrix_transpose(self, x):
+        return x.mT if type(x) is np.ndarray else np.matrix_transpose(x)
+
+    def shifted(self, a, b):
+        if np.isfinite(b).all():
+            return a - b
+        with np.errstate(invalid="ignore"):
+            return super().shifted(a, b)
 
     # ---- products and masks ----
 

@@ -30,9 +30,16 @@ def conv_filter(x, g, kernel_shape, stride, padding, dilation, groups):
 
 
 def conv_input(g, w, input_shape, stride, padding, dilation, groups):
-    """``Backend.conv_input`` without leading axes: the columns' cotangent, added into place offset by offset."""
+    """``Backend.conv_input`` without leading axes: the columns' cotangent, added into place offset by offset.
+
+    At stride 1 it is also the convolution with the flipped kernel, which is faster where it has few more channels.
+    """
     n, o, kernel, out = g.shape[0], w.shape[0], w.shape[2:], g.shape[2:]
     spatial = input_shape[2:]
+    reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
+    rest = [(r - before, r - after) for r, (before, after) in zip(reach, padding)]
+    if set(stride) == {1} and o <= 2 * input_shape[1] and _size(out) and min(map(min, rest)) >= 0:
+        return conv(g, _flipped(w, groups), stride, rest, dilation, groups)
     full = [s + before + after for s, (before, after) in zip(spatial, padding)]
     dtype = np.result_type(g, w)
     x = np.zeros((n, input_shape[1], *full), dtype)
@@ -45,6 +52,14 @@ def conv_input(g, w, input_shape, stride, padding, dilation, groups):
         for offset in np.ndindex(*kernel):
             x[(part, slice(None), *_cut(offset, out, stride, dilation))] += columns[(slice(None),) * 2 + offset]
     return x[(slice(None), slice(None), *(slice(b, b + s) for s, (b, _) in zip(spatial, padding)))]
+
+
+def _flipped(w, groups):
+    """The kernel from outputs to inputs: (O, C / groups, *K) as (C, O / groups, *K), each K back to front."""
+    o, share = w.shape[:2]
+    w = w.reshape(groups, o // groups, *w.shape[1:]).swapaxes(1, 2)
+    w = np.flip(w, tuple(range(3, w.ndim)))
+    return np.ascontiguousarray(w).reshape(groups * share, o // groups, *w.shape[3:])
 
 
 def _columns(x, kernel, out, stride, padding, dilation, groups):

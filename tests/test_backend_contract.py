@@ -59,7 +59,10 @@ def check(xp, name, args, truth, exact=False, **kwargs):
     before = [np.array(x) for x in args if isinstance(x, (np.ndarray, np.generic))]
     with np.errstate(all="ignore"):
         assert_same(xp, getattr(xp, name)(*own, **kwargs), truth, exact)
-        if xp.name != "jax":  # whose eager mode compiles every step for every shape: the other backends do
+        written_for_it = name.startswith("cumulative") and not hasattr(xp.namespace, name)  # NumPy 2.0
+        if (
+            xp.name != "jax" and not written_for_it
+        ):  # whose eager mode compiles every step for every shape: the other backends do
             assert_same(xp, getattr(Backend, name)(portable(xp), *own, **kwargs), truth, exact)
     for x, old in zip([x for x in own if xp.owns(x)], before):
         np.testing.assert_array_equal(xp.to_numpy(x), old)  # nothing was written to
@@ -528,6 +531,8 @@ CONVS = (
     ((2, 4, 7, 6), (6, 2, 3, 2), (2, 3), ((1, 0), (0, 2)), (1, 1), 2),
     ((1, 4, 7, 7), (4, 1, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 4),
     ((2, 2, 8, 9), (3, 2, 2, 3), (2, 1), ((2, 1), (0, 0)), (2, 3), 1),
+    ((2, 4, 9, 8), (4, 2, 3, 2), (1, 1), ((2, 1), (0, 3)), (2, 3), 2),
+    ((1, 2, 4, 4), (2, 2, 2, 2), (1, 1), ((2, 0), (0, 2)), (1, 1), 1),  # padded by more than the kernel reaches
     ((2, 3, 4, 4), (5, 3, 1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
     ((2, 4, 4, 4), (6, 2, 1, 1), (2, 2), ((0, 0), (1, 1)), (1, 1), 2),
     ((0, 3, 5, 5), (2, 3, 3, 3), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),

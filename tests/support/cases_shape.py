@@ -238,7 +238,7 @@ INDEXING = (
     Row(
         "index",
         tuple(indexed("index")),
-        run=lambda xp, x, item: x[item],
+        run=lambda xp, x, item: xp.asarray(x)[item],
         complex=True,
         weak=False,
         errors=tuple(Bad(b.operands[:1], b.error, b.says, b.settings) for b in OFF_INDEX)

@@ -45,13 +45,19 @@ class Point:
 
     @functools.cached_property
     def g(self):
-        """A cotangent for each output."""
-        return [_random(y, f"g{i}") for i, y in enumerate(self.truth())]
+        """A cotangent for each output; a Python number for what Python numbers alone give."""
+        found = [_random(y, f"g{i}") for i, y in enumerate(self.truth())]
+        return [g.item() if self.weak and g.shape == () else g for g in found]
 
     @functools.cached_property
     def v(self):
         """A tangent for each input."""
         return [_random(x, f"v{i}") for i, x in enumerate(self.inputs)]
+
+    @property
+    def weak(self) -> bool:
+        """Whether all operands are Python numbers."""
+        return not any(isinstance(o, np.ndarray) for o in self.sample.operands)
 
     @property
     def differentiable(self) -> bool:

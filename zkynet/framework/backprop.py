@@ -199,7 +199,7 @@ def _call(rule, record, i, g, traced):
         arguments = [_traced(record, w) for w in wants]
         xp = op
     else:
-        xp = record.xp if record.dtype is not None or not wants else _home(record, g)
+        xp = record.xp if not is_weak(record) or not wants else _home(record, g)
         if record.operator.plan.variadic:
             arguments = [_raw_variadic(record, w) for w in wants]
         elif len(wants) == 1 and wants[0] >= 0:
@@ -213,7 +213,7 @@ def _call(rule, record, i, g, traced):
 
 def _home(record, g):
     """Where to run the rule of a Python number's step: with the array that comes back, if that has no values yet."""
-    return backends.backend_of(g) if type(g) is not HOST.float64 else record.xp
+    return backends.backend_of(g) if type(g) is not _FLOAT64 else record.xp
 
 
 def _spec(record, place):
@@ -254,7 +254,7 @@ def _traced(record, want):
 
 def _tensor(value, record):
     # A Python number's step saved NumPy scalars; as a Tensor it is a number again.
-    if record is not None and record.dtype is None and type(value) is not Tensor:
+    if record is not None and is_weak(record) and type(value) is not Tensor:
         value = value.item() if getattr(value, "shape", None) == () and HOST.is_host_scalar(value) else value
     return Tensor(value, record)
 
@@ -301,8 +301,8 @@ def _fitted(c, record, i, parent, traced, lead):
 
 def _cast(xp, c, parent, traced):
     """``c`` in the dtype of its parent: the real part where that is real."""
-    if parent.dtype is None:
-        return _weak(xp, c, traced)
+    if is_weak(parent):
+        return _weak(xp, c, parent.dtype is complex, traced)
     if c.dtype == parent.dtype:
         return c
     if xp.is_complex(c.dtype) and not xp.is_complex(parent.dtype):
@@ -314,15 +314,22 @@ def _cast(xp, c, parent, traced):
     return c
 
 
-def _weak(xp, c, traced):
+def is_weak(record) -> bool:
+    """Whether a Record is a Python number's, float or complex."""
+    return record.dtype is None or record.dtype is complex
+
+
+def _weak(xp, c, is_complex, traced):
     """The cotangent of a Python number: double precision on the host, unless it has no value yet or is batched."""
+    if xp.is_complex(c.dtype) and not is_complex:
+        c = xp.real(c)
     if traced:
-        return c
+        return c + 0j if is_complex and not xp.is_complex(c.dtype) else c
     if xp.is_traced(c):
         return c
     if c.shape == ():
-        return HOST.float64(c.item()) if not xp.is_complex(c.dtype) else HOST.complex128(c.item())
-    return xp.astype(c, xp.complex128 if xp.is_complex(c.dtype) else xp.float64)
+        return HOST.complex128(xp.item(c)) if is_complex else HOST.float64(xp.item(c))
+    return xp.astype(c, xp.complex128 if is_complex else xp.float64)
 
 
 def _wrong_shape(operator, i, c, lead, parent):
@@ -402,7 +409,7 @@ def _advance(record, moving, traced, lead):
 def _moved(record, i, t, traced, lead):
     """The part of the output's tangent that comes from input ``i``."""
     operator = record.operator
-    xp = op if traced else (record.xp if record.dtype is not None else backends.backend_of(t))
+    xp = op if traced else (record.xp if not is_weak(record) else backends.backend_of(t))
     parent = record.parents[i]
     if operator.right_aligned and record.operator.outputs == 1:
         t = align(xp, t, lead, parent.shape, len(record.shape))
@@ -430,7 +437,7 @@ def _forward_traced(operator, t):
 def _shaped(record, t, traced, lead):
     """A tangent in its Record's full shape and dtype."""
     xp = op if traced else backends.backend_of(t)
-    if record.dtype is not None and t.dtype != record.dtype:
+    if not is_weak(record) and t.dtype != record.dtype:
         if xp.is_complex(t.dtype) and not xp.is_complex(record.dtype):
             t = xp.real(t)
         t = xp.astype(t, record.dtype)
@@ -482,8 +489,8 @@ def _advance_joint(record, moving, traced, lead):
 
 def seed(record: Record, number: float = 1.0) -> Any:
     """A cotangent of ones for a Record's output."""
-    if record.dtype is None:
-        return HOST.float64(number)
+    if is_weak(record):
+        return HOST.float64(number) if record.dtype is None else HOST.complex128(number)
     if record.shape == ():
         return record.xp.number(number, record.dtype)
     return record.xp.full(record.shape, number, dtype=record.dtype)

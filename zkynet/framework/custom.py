@@ -3,13 +3,15 @@
 import contextlib
 from collections.abc import Callable
 from functools import update_wrapper, wraps
+from types import MappingProxyType
 
 from zkynet import backends
-from zkynet.backends.errors import MutationError, NotDifferentiableError
+from zkynet.backends.errors import MutationError, NotDifferentiableError, VJPShapeError
 
 from . import operations as op
 from . import pytree
 from .backprop import pull_back
+from .function import REPLAYING, Function
 from .operations.random import DrawLog
 from .operator import Operator
 from .record import (
@@ -47,18 +49,24 @@ class _Custom(Operator):
         self.owner = owner
 
     def forward(self, xp, *arrays):
-        token = CONTEXT.set(CONTEXT.get().replace(recording=True))
-        try:
-            result = self.owner.function(*[Tensor(a) for a in arrays])
-        finally:
-            CONTEXT.reset(token)
+        name = self.owner.__name__
+        # Depth 0: transforms inside, of Newton's method say, are its own affair.
+        result = _in_context(
+            CONTEXT.get().replace(depth=0, recording=True), self.owner.function, [Tensor(a) for a in arrays]
+        )
+        if isinstance(result, (tuple, list, dict)):
+            raise TypeError(f"{name}: a function with its own rule returns one array, got a {type(result).__name__}")
         value, record = operand(result)
         if record is not None:
             raise NotDifferentiableError(
-                f"{self.owner.__name__}: a function with its own rule reads a tracked value that is no argument.\n"
+                f"{name}: a function with its own rule reads a tracked value that is no argument.\n"
                 "Its gradient would be lost: pass the value as an argument."
             )
-        return value if type(value) not in PYTHON_NUMBERS else xp.asarray(value)
+        if type(value) in PYTHON_NUMBERS:
+            return xp.asarray(value)
+        # An argument or a view of one, or an array that the function keeps: others could write to it.
+        aliased = not isinstance(result, Tensor) or getattr(value, "base", None) is not None
+        return xp.own(value) if aliased or any([value is a for a in arrays]) else value
 
     def vjp(self, g, y, arrays, wanted, traced):
         """The cotangents of all inputs; Tensors in, Tensors or None out."""
@@ -72,7 +80,20 @@ class _Custom(Operator):
                 f"{name}: its rule returned {len(cotangents)} cotangents.\n"
                 f"  expected: {len(arrays)}, one an argument (None for no derivative)"
             )
-        return [None if c is None else op.asarray(c) for c in cotangents]
+        return [
+            None if c is None else self._checked(i, op.asarray(c), a)
+            for i, (c, a) in enumerate(zip(cotangents, arrays, strict=True))
+        ]
+
+    def _checked(self, i, c, x):
+        if c.shape != x.shape:
+            raise VJPShapeError(
+                f"the rule of {self.owner.__name__} returned a cotangent of the wrong shape.\n"
+                f"  got:      {c.shape}\n"
+                f"  expected: {x.shape}, the shape of argument {i}\n"
+                "Where the function broadcasts its arguments, the rule sums the cotangent down."
+            )
+        return c
 
 
 class CustomVJP:
@@ -91,6 +112,9 @@ class CustomVJP:
 
     def __call__(self, *inputs) -> Tensor:
         return _Custom(self)(*inputs)
+
+    def __repr__(self) -> str:
+        return f"<custom_vjp {self.__name__}{'' if self.backward else ', without a rule'}>"
 
 
 def custom_vjp(function: Callable) -> CustomVJP:
@@ -118,74 +142,150 @@ class _Recompute(Operator):
     batched = False
     promotion = None
 
-    def __init__(self, run, boundary, values, outputs):
-        self._run, self._boundary, self._values, self.outputs = run, boundary, values, outputs
+    def __init__(self, run, first):
+        self._run, self._first, self.outputs = run, first, len(first.outputs)
 
     def vjp(self, g, y, arrays, wanted, traced):
-        again = self._run()
-        for new, old in zip(again, self._values, strict=True):
-            _check_same(new._value, old)
+        again, boundary = self._run(), self._first.boundary
+        self._first.check(again)
         gs = g if isinstance(g, tuple) else (g,)
-        pairs = [(t.record, c) for t, c in zip(again, gs, strict=True) if t.record is not None and c is not None]
+        pairs = [
+            (t.record, c) for t, c in zip(again.outputs, gs, strict=True) if t.record is not None and c is not None
+        ]
         cotangents = [c if traced else value_of(c) for _, c in pairs]
-        asked = [r for r, want in zip(self._boundary, wanted, strict=True) if want]
-        found = iter(pull_back([r for r, _ in pairs], cotangents, asked, traced, (), frozenset(self._boundary)))
+        asked = [r for r, want in zip(boundary, wanted, strict=True) if want]
+        found = iter(pull_back([r for r, _ in pairs], cotangents, asked, traced, (), frozenset(boundary)))
         cs = [next(found) if want else None for want in wanted]
         return [c if c is None or isinstance(c, Tensor) else Tensor(c) for c in cs]
 
 
-def _check_same(new, old):
-    """MutationError where the second run did not compute what the first did: something it reads has changed."""
-    if type(old) in PYTHON_NUMBERS:
-        same = new == old or (new != new and old != old)
-    else:
-        xp = backends.backend_of(old)
-        if xp.is_traced(old) or xp.is_traced(new):
-            return
-        near = xp.abs(new - old) <= (0.0 if xp.is_host else 1e-3) * xp.abs(old)
-        same = bool(xp.all((new == old) | near | ((new != new) & (old != old))))
-    if not same:
-        raise MutationError(
-            "checkpoint: running the function again gave another result.\n"
-            "  expected: a function of its arguments and of values that do not change\n"
-            "Pass what changes as an argument, and draw random numbers from a zkynet Generator."
+class _Run:
+    """One run of a checkpointed function: what it returned, what it read, and the traces of how it got there."""
+
+    def __init__(self, result, start):
+        leaves, self.tree = pytree.flatten(result)
+        self.outputs = [r if type(r) is Tensor else Tensor(*operand(r)) for r in leaves]
+        self.boundary, self.signature = _explored([y.record for y in self.outputs if y.record is not None], start)
+
+    def forget(self):
+        """Let go of the history, and keep the values that the second run is compared with."""
+        self.outputs = [Tensor(y._value) for y in self.outputs]
+
+    def check(self, again):
+        """MutationError where the second run is not what this one was: something that the function reads changed."""
+        same = (
+            len(again.outputs) == len(self.outputs)
+            and set(again.boundary) <= set(self.boundary)
+            and len(again.signature) == len(self.signature)
+            and all(_same(n._value, o._value) for n, o in zip(again.outputs, self.outputs, strict=True))
+            and all(_alike(n, o) for n, o in zip(again.signature, self.signature, strict=True))
         )
+        if not same:
+            raise MutationError(
+                "checkpoint: running the function again gave another result, or the same in another way.\n"
+                "  expected: a function of its arguments and of values that do not change\n"
+                "Pass what changes as an argument, and draw random numbers from a zkynet Generator."
+            )
+
+
+def _same(new, old) -> bool:
+    """Whether two outputs are equal: exactly on the host, to rounding on devices."""
+    if type(old) in PYTHON_NUMBERS:
+        return type(new) is type(old) and (new == old or (new != new and old != old))
+    xp = backends.backend_of(old)
+    if backends.backend_of(new) is not xp or new.shape != old.shape or new.dtype != old.dtype:
+        return False
+    if xp.is_traced(old) or xp.is_traced(new):
+        return True
+    equal = new == old
+    if xp.is_inexact(old.dtype):
+        equal = equal | ((new != new) & (old != old))
+        if not xp.is_host:
+            equal = equal | (xp.abs(new - old) <= 1e-3 * xp.abs(old))
+    return bool(xp.all(equal))
+
+
+def _explored(roots, start) -> tuple[tuple[Record, ...], list]:
+    """The Records older than ``start`` that a run read, and a signature of every step of its own.
+
+    The values alone do not tell whether a run was repeated: at x = 0 the product x * c hides that c was changed.
+    """
+    older: dict[Record, None] = {}
+    own = []
+    seen = set(roots)
+    stack = list(roots)
+    while stack:
+        record = stack.pop()
+        if record.serial < start:
+            older[record] = None
+            continue
+        own.append(record)
+        for p in record.parents:
+            if p is not None and p not in seen:
+                seen.add(p)
+                stack.append(p)
+    own.sort(key=lambda record: record.serial)
+    signature: list = []
+    for record in own:
+        signature.append((type(record.operator), record.shape, record.dtype))
+        for k, value in enumerate(record.saved):
+            constant = k < len(record.parents) and record.parents[k] is None
+            signature += [_trace_of(v, constant) for v in (value if isinstance(value, tuple) else (value,))]
+    return tuple(older), signature
+
+
+def _trace_of(value, constant):
+    """What tells whether a rule reads the same again: some bytes of a host array, a device's constant itself."""
+    backend = backends.BACKEND_BY_TYPE.get(type(value)) or backends.backend_of(value)
+    if backend is None or not backend.is_host:
+        return value if constant and backend is not None else None
+    many = int(1024 ** (1 / max(value.ndim, 1)))
+    return hash(value[tuple([slice(None, None, max(1, n // many)) for n in value.shape])].tobytes())
+
+
+def _alike(new, old) -> bool:
+    if new is old or type(old) in (tuple, int):
+        return new == old
+    return new is not None and old is not None and _same(new, old)
 
 
 def checkpoint(function: Callable) -> Callable:
     """``function`` with less memory: what it computes inside is not kept, but computed again in the backward pass.
 
     Arguments and results are pytrees; tracked values that it reads from outside, Parameters too, get their gradients.
-    Random draws are repeated. MutationError where the second run does not compute what the first did.
+    Random draws are repeated, a State is not assigned a second time. MutationError where the second run does not
+    compute what the first did.
     """
 
     @wraps(function)
-    def checkpointed(*args):
+    def checkpointed(*args, **kwargs):
         context = CONTEXT.get()
         if not context.recording:
-            return function(*args)
-        args, guards = _borrowed(args)
+            return function(*args, **kwargs)
+        (args, kwargs), guards = _borrowed((args, kwargs))
         log = DrawLog(context.draws)
         start = next_serial()
-        results, tree = pytree.flatten(_in_context(context.replace(draws=log), function, args))
-        outputs = [r if type(r) is Tensor else Tensor(*operand(r)) for r in results]
-        boundary = _boundary([y.record for y in outputs if y.record is not None], start)
-        if not boundary:
-            return tree.unflatten(results)
+        first = _Run(_in_context(context.replace(draws=log), function, args, kwargs), start)
+        if not first.boundary:
+            return first.tree.unflatten(first.outputs)
 
         def run():
-            again, _ = pytree.flatten(_in_context(context.replace(draws=log.replay()), function, args))
-            return [r if type(r) is Tensor else Tensor(*operand(r)) for r in again]
+            token = REPLAYING.set(True)
+            try:
+                start = next_serial()
+                return _Run(_in_context(context.replace(draws=log.replay()), function, args, kwargs), start)
+            finally:
+                REPLAYING.reset(token)
 
-        return tree.unflatten(_forgotten(run, boundary, outputs, guards))
+        return first.tree.unflatten(_forgotten(run, first, guards))
 
     return checkpointed
 
 
-def _in_context(context, function, args):
+def _in_context(context, function, args, kwargs=MappingProxyType({})):
     token = CONTEXT.set(context)
     try:
-        return function(*args)
+        return function(*args, **kwargs)
     finally:
         CONTEXT.reset(token)
 
@@ -195,6 +295,8 @@ def _borrowed(args):
     guards = []
 
     def hold(x):
+        if type(x) is Tensor:
+            return Tensor(x._value, x.record)  # the caller may assign to entries of his
         backend = backends.BACKEND_BY_TYPE.get(type(x))
         if backend is None:
             return x
@@ -203,34 +305,19 @@ def _borrowed(args):
             guards.append(guard)
         return x
 
-    return pytree.map_tree(hold, args), tuple(guards) or None
+    return pytree.map_tree(hold, args, lambda x: isinstance(x, Function)), tuple(guards) or None
 
 
-def _boundary(roots, start) -> list[Record]:
-    """The Records older than ``start`` that a run read directly."""
-    found: dict[Record, None] = {}
-    seen = set(roots)
-    stack = list(roots)
-    while stack:
-        record = stack.pop()
-        if record.serial < start:
-            found[record] = None
-            continue
-        for p in record.parents:
-            if p is not None and p not in seen:
-                seen.add(p)
-                stack.append(p)
-    return list(found)
-
-
-def _forgotten(run, boundary, outputs, guards):
+def _forgotten(run, first, guards):
     """The outputs with one Record in place of all that the run recorded."""
-    operator = _Recompute(run, tuple(boundary), [y._value for y in outputs], len(outputs))
-    shapes = tuple(y.record.shape if y.record else tuple(getattr(y._value, "shape", ())) for y in outputs)
+    outputs = first.outputs
+    first.forget()
+    operator = _Recompute(run, first)
+    shapes = tuple(tuple(getattr(y._value, "shape", ())) for y in outputs)
     dtypes = tuple(getattr(y._value, "dtype", None) for y in outputs)
     xps = [backends.backend_of(y._value) or HOST for y in outputs]
     if len(outputs) == 1:
-        record = make_record(operator, tuple(boundary), (), shapes[0], dtypes[0], xps[0], guards)
+        record = make_record(operator, first.boundary, (), shapes[0], dtypes[0], xps[0], guards)
         return [Tensor(outputs[0]._value, record)]
-    main = make_record(operator, tuple(boundary), (), shapes, dtypes, xps[0], guards)
+    main = make_record(operator, first.boundary, (), shapes, dtypes, xps[0], guards)
     return [Tensor(y._value, output_record(main, i) if y.record else None) for i, y in enumerate(outputs)]

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from contextvars import ContextVar
 from typing import Any
 
 from zkynet import backends
@@ -10,6 +11,7 @@ from zkynet.backends.errors import NotDifferentiableError, ShapeError
 from .arraylike import ArrayLike
 
 _numbers = itertools.count(1)
+REPLAYING: ContextVar[bool] = ContextVar("zkynet_replaying", default=False)  # checkpoint runs a function once more
 
 
 def snake_case(name: str) -> str:
@@ -35,6 +37,17 @@ class Function:
         except KeyError:
             return self.__dict__.setdefault("_name", f"{self.functional_name}_{next(_numbers)}")
 
+    def __getstate__(self) -> Any:
+        return _state_without(self, "_name")
+
+
+def _state_without(x: Any, key: str) -> Any:
+    """What copying and pickling keep of an object: all but what makes it this one, for a copy is another."""
+    state = object.__getstate__(x)  # type: ignore[attr-defined]
+    if isinstance(state, tuple):  # with slots
+        return ({k: v for k, v in (state[0] or {}).items() if k != key}, state[1])
+    return None if state is None else {k: v for k, v in state.items() if k != key}
+
 
 class Input:
     """Something a Function reads: given per call, or owned."""
@@ -43,7 +56,6 @@ class Input:
         if not isinstance(short_name, str) or not short_name:
             raise TypeError(f"{type(self).__name__}: its name must be a non-empty str, got {short_name!r}")
         self.short_name = short_name
-        self._number = next(_numbers)
 
     @property
     def functional_name(self) -> str:
@@ -51,7 +63,14 @@ class Input:
 
     @property
     def name(self) -> str:
-        return f"{self.short_name}_{self._number}"
+        try:
+            number = self.__dict__["_number"]
+        except KeyError:
+            number = self.__dict__.setdefault("_number", next(_numbers))
+        return f"{self.short_name}_{number}"
+
+    def __getstate__(self) -> Any:
+        return _state_without(self, "_number")
 
 
 class Variable(Input):
@@ -106,7 +125,10 @@ class Constant(Possession):
 
 
 class State(Possession):
-    """An owned array that running the function may change, and that is never trained (batch statistics, counters)."""
+    """An owned array that running the function may change, and that is never trained (batch statistics, counters).
+
+    Where checkpoint runs a function a second time an assignment is checked, and has no effect.
+    """
 
     @property
     def value(self) -> Any:
@@ -114,7 +136,9 @@ class State(Possession):
 
     @value.setter
     def value(self, new: Any) -> None:
-        self._value = _checked(self, new)
+        new = _checked(self, new)
+        if not REPLAYING.get():
+            self._value = new
 
 
 class Parameter(Possession):

@@ -1,5 +1,6 @@
 """Full Jacobians and Hessians, by batched sweeps in either direction."""
 
+import operator
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -13,12 +14,17 @@ from .record import Record, Tensor
 from .transforms import (
     Trace,
     _gradient,
+    _is_complex,
     _leaves_of_output,
     _number,
     _regroup,
     _sweep,
     _tangents,
     _title,
+    _with_aux,
+    as_argnums,
+    check_holomorphic,
+    check_kinds,
     grad,
     handed_out,
     unwrapped,
@@ -39,19 +45,24 @@ def jacobian(f: Callable, argnums=0, *, mode="auto", chunk_size=None, has_aux=Fa
     if mode not in ("auto", "fwd", "rev"):
         raise ValueError(f"jacobian: mode must be 'auto', 'fwd' or 'rev', got {mode!r}")
 
+    if chunk_size is not None and operator.index(chunk_size) < 1:
+        raise ValueError(f"jacobian: chunk_size must be at least 1, got {chunk_size!r}")
+    argnums = as_argnums(argnums)
+
     @wraps(f)
     def jacobian_of_f(*args, **kwargs):
         trace = Trace(f, args, argnums)
-        result = trace.run(f, kwargs)
-        result, aux = result if has_aux else (result, None)
+        result, aux = _with_aux(trace.run(f, kwargs), has_aux, "jacobian", f)
         outputs, tree = _leaves_of_output(result, "jacobian", f)
         way = _direction(mode, outputs, trace.leaves, holomorphic, f)
         _check_size(outputs, trace.leaves, f)
+        traced = trace.traced(outputs)
+        turn = holomorphic and check_kinds(outputs, trace.leaves, "jacobian", f)
         compute = _rows_backward if way == "rev" else _columns_forward
-        blocks = compute(trace, outputs, chunk_size)
-        rows = [_regroup(trace, handed_out(row, trace.traced, trace.leaves), argnums) for row in blocks]
+        blocks = compute(trace, outputs, chunk_size, traced, f if turn else None)
+        rows = [_regroup(trace, handed_out(row, traced, trace.leaves), argnums) for row in blocks]
         blocks = tree.unflatten(rows)
-        return (blocks, unwrapped(aux, trace.outer.depth > 0)) if has_aux else blocks
+        return (blocks, unwrapped(aux, traced or trace.outer.depth > 0)) if has_aux else blocks
 
     return jacobian_of_f
 
@@ -73,11 +84,6 @@ def _direction(mode, outputs, leaves, holomorphic, f):
         return mode
     rows, columns = sum(_size(y) for y in outputs), sum(_size(x) for x in leaves)
     return "fwd" if real_to_complex or columns < rows else "rev"
-
-
-def _is_complex(x: Tensor) -> bool:
-    value = x._value
-    return type(value) is complex or (hasattr(value, "dtype") and "complex" in str(value.dtype))
 
 
 def _shape(x: Tensor):
@@ -114,8 +120,6 @@ def _check_size(outputs, leaves, f):
 def _chunks(count: int, row_bytes: int, chunk_size):
     """Ranges of rows."""
     step = chunk_size or max(1, CHUNK_BYTES // max(row_bytes, 1))
-    if step < 1:
-        raise ValueError(f"jacobian: chunk_size must be at least 1, got {chunk_size!r}")
     return [(start, min(start + step, count)) for start in range(0, count, step)]
 
 
@@ -128,52 +132,63 @@ def _unit_rows(record: Record, start, stop):
     return xp.reshape(rows, (stop - start, *record.shape))
 
 
-def _rows_backward(trace, outputs, chunk_size):
-    """A list of blocks for each output: batched reverse sweeps."""
-    traced, leaves = trace.traced, trace.leaves
+def _rows_backward(trace, outputs, chunk_size, traced, holomorphic):
+    """A list of blocks for each output: batched reverse sweeps. ``holomorphic``: the function that has to be so."""
+    leaves = trace.leaves
     result = []
     for y in outputs:
-        shape = _shape(y)
         widest = max([_size(x) * _bytes(x) for x in leaves], default=1)
         pieces: list = [[] for _ in leaves]
         for start, stop in _chunks(_size(y), widest, chunk_size):
             found: list = [None] * len(leaves)
             if y.record is not None:
                 g = _unit_rows(y.record, start, stop)
-                found = _sweep([y.record], [Tensor(g) if traced else g], trace.records, traced, (stop - start,))
+                lead = (stop - start,)
+                found = _sweep([y.record], [Tensor(g) if traced else g], trace.records, traced, lead)
+                if holomorphic:
+                    turned = _sweep([y.record], [g * 1j], trace.records, False, lead)
+                    check_holomorphic(found, turned, holomorphic)
             for piece, c, leaf in zip(pieces, found, leaves, strict=True):
                 piece.append(_gradient(c, leaf, traced, False, (stop - start,)))
-        result.append([_joined(p, shape + _shape(x), x, traced) for p, x in zip(pieces, leaves, strict=True)])
+        result.append([_joined(p, y, x, traced) for p, x in zip(pieces, leaves, strict=True)])
     return result
 
 
-def _joined(pieces, shape, leaf, traced):
-    """Chunks of rows as one array of a Jacobian's shape."""
+def _joined(pieces, y, x, traced, transposed=False):
+    """Chunks of rows, or of columns, as the block of a Jacobian that belongs to output ``y`` and leaf ``x``."""
+    shape, inner = _shape(y), _shape(x)
     if not pieces:
-        xp = leaf.record.xp
-        zeros = xp.zeros(shape, dtype=leaf.record.dtype or xp.float64)
+        xp = x.record.xp
+        zeros = xp.zeros(shape + inner, dtype=x.record.dtype or xp.float64)
         return Tensor(zeros) if traced else zeros
     xp = op if traced else backends.backend_of(pieces[0])
     whole = pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
-    block = xp.reshape(whole, shape)
-    return block if traced or shape != () else _number(block, leaf.record)
+    if transposed:
+        whole = xp.matrix_transpose(xp.reshape(whole, (size_of(inner), size_of(shape))))
+    block = xp.reshape(whole, shape + inner)
+    dtype = x.record.dtype or getattr(y._value, "dtype", None)  # a gradient's, whichever way it was computed
+    if dtype is not None and block.dtype != dtype and xp.is_complex(block.dtype) == xp.is_complex(dtype):
+        block = xp.astype(block, dtype)
+    return block if shape + inner != () else _number(block, x)
 
 
-def _columns_forward(trace, outputs, chunk_size):
+def _columns_forward(trace, outputs, chunk_size, traced, holomorphic):
     """A list of blocks for each output: batched forward sweeps, then the leading axes moved to the end."""
-    traced, leaves = trace.traced, trace.leaves
+    leaves = trace.leaves
     result: list = [[] for _ in outputs]
     for k, x in enumerate(leaves):
         widest = max([_size(y) * _bytes(y) for y in outputs], default=1)
         pieces: list = [[] for _ in outputs]
         for start, stop in _chunks(_size(x), widest, chunk_size):
             t = _unit_rows(x.record, start, stop)
-            only = _Only(leaves[k])
-            moved = _tangents(only, [Tensor(t) if traced else t], outputs, traced, (stop - start,))
+            only, lead = _Only(leaves[k]), (stop - start,)
+            moved = _tangents(only, [Tensor(t) if traced else t], outputs, traced, lead)
+            if holomorphic:
+                check_holomorphic(moved, _tangents(only, [t * 1j], outputs, False, lead), holomorphic)
             for piece, m in zip(pieces, moved, strict=True):
                 piece.append(m)
         for block, p, y in zip(result, pieces, outputs, strict=True):
-            block.append(_transposed(p, y, x, traced))
+            block.append(_joined(p, y, x, traced, transposed=True))
     return result
 
 
@@ -182,17 +197,6 @@ class _Only:
 
     def __init__(self, leaf):
         self.leaves, self.records = [leaf], [leaf.record]
-
-
-def _transposed(pieces, y, x, traced):
-    shape, inner = _shape(y), _shape(x)
-    if not pieces:
-        return _joined([], shape + inner, x, traced)
-    xp = op if traced else backends.backend_of(pieces[0])
-    whole = pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
-    flat = xp.matrix_transpose(xp.reshape(whole, (size_of(inner), size_of(shape))))
-    block = xp.reshape(flat, shape + inner)
-    return block if traced or shape + inner != () else _number(block, x.record)
 
 
 def hessian(f: Callable, argnums=0, *, chunk_size=None, has_aux=False) -> Callable:

@@ -1,6 +1,10 @@
 """Modules: functions composed of operators and other modules, with parameters they own."""
 
+import reprlib
+from collections import deque
+from types import MemberDescriptorType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from zkynet import backends
 
@@ -22,18 +26,21 @@ class Module(Function):
     def named_possessions(self, kind=Parameter) -> dict[str, Any]:
         """Every owned Parameter (or State, Constant) by its path, ``layers.0.weight``; a shared one once."""
         found: dict[str, Any] = {}
-        seen = {id(self)}
+        seen = set()
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             path, node = stack.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
             if isinstance(node, Possession):
                 if isinstance(node, kind):
+                    if path in found:
+                        raise ValueError(f"{type(self).__name__}: two things in it have the path {path!r}; rename one")
                     found[path] = node
                 continue
             for name, child in reversed(_children(node)):
-                if id(child) not in seen:
-                    stack.append((f"{path}.{name}" if path else str(name), child))
-            seen.update([id(child) for _, child in stack])
+                stack.append((f"{path}.{name}" if path else str(name), child))
         return found
 
     def named_parameters(self) -> dict[str, Parameter]:
@@ -66,6 +73,7 @@ class Module(Function):
                 possession._value = target.own(target.asarray(home.to_numpy(possession._value)))
         return self
 
+    @reprlib.recursive_repr("...")
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={child!r}" for name, child in _children(self))
         return f"{type(self).__name__}({inside})"
@@ -73,11 +81,37 @@ class Module(Function):
 
 def _children(node) -> list[tuple[Any, Any]]:
     """The named things in a module or a container that are, or may hold, modules and possessions."""
-    if isinstance(node, (list, tuple)):
+    if isinstance(node, (list, tuple, deque)):
         items: Any = enumerate(node)
+    elif isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, (set, frozenset)):
+        if any(isinstance(x, (Possession, Module)) for x in node):
+            raise TypeError("modules and parameters in a set have no order, and so no names: keep them in a list")
+        return []
     else:
-        items = (node if isinstance(node, dict) else vars(node)).items()
-    return [(name, child) for name, child in items if isinstance(child, _INSIDE)]
+        fixed = _fixed_names(type(node))
+        items = vars(node).items() if hasattr(node, "__dict__") else ()
+        if fixed:
+            items = {**{name: getattr(node, name, None) for name in fixed}, **dict(items)}.items()
+    return [
+        (name, child)
+        for name, child in items
+        if isinstance(child, _INSIDE) or hasattr(type(child), "__dataclass_fields__")
+    ]
 
 
-_INSIDE = (Possession, Module, list, tuple, dict)
+_INSIDE = (Possession, Module, list, tuple, dict, deque, set, frozenset)
+
+
+_fixed: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def _fixed_names(cls) -> list[str]:
+    """What a class holds for its instances beside their ``__dict__``: slots, and possessions and modules of its own."""
+    names = _fixed.get(cls)
+    if names is None:
+        kinds = (Possession, Module, MemberDescriptorType)
+        found = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+        names = _fixed[cls] = [name for name, value in found.items() if isinstance(value, kinds)]
+    return names

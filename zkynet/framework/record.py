@@ -50,7 +50,7 @@ class Record:
 
     ``saved`` holds one entry an input and one for the output: the array where some rule names it, its shape and dtype
     where a rule names that alone, None otherwise. ``shape`` and ``dtype`` are the output's (dtype None: a weak Python
-    number; tuples of both for an operator with several outputs). Serial numbers grow: creation order is topological.
+    float, complex: a weak complex number; tuples of both for an operator with several outputs). Serial numbers grow: creation order is topological.
     """
 
     __slots__ = ("__weakref__", "dtype", "operator", "parents", "saved", "serial", "shape", "xp")
@@ -230,7 +230,8 @@ def _apply_weak(operator, values, parents, tracked):
         return apply(operator, *[Tensor(default.asarray(a), r) for a, r in zip(arrays, parents, strict=True)])
     result = Tensor(float(y) if type(y) is _FLOAT64 else y.item())
     if tracked and operator.differentiable and CONTEXT.get().recording and type(result._value) in (float, complex):
-        result.record = _record(operator, values, arrays, parents, y, (), None, HOST)
+        weak = None if type(result._value) is float else complex
+        result.record = _record(operator, values, arrays, parents, y, (), weak, HOST)
     return result
 
 
@@ -346,5 +347,5 @@ def kind_of(x: Any) -> str:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an operand; ``()`` for a Python number."""
-    value = operand(x)[0]
+    value = x._value if type(x) is Tensor else operand(x)[0]
     return () if type(value) in PYTHON_NUMBERS else tuple(value.shape)

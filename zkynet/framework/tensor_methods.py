@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from zkynet import backends
 from zkynet.backends.errors import MutationError, TrackedValueError
 
 from . import operations as op
 from .function import Possession
 from .operations.indexing import At, index, index_set
-from .record import Tensor, operand, shape_of
+from .pytree import map_tree
+from .record import HOST, Tensor, dtype_of, kind_of, operand, shape_of
 
 
 def _exit(what):
@@ -27,17 +29,16 @@ def _exit(what):
 
 def _to_array(self, dtype=None, copy=None):
     array = _exit(_host_array)(self)
+    if copy is False:
+        raise ValueError("a Tensor turns into a NumPy array by copying; take .value for the array itself")
     if dtype is not None:
         array = array.astype(dtype)
     return array
 
 
 def _host_array(value):
-    from zkynet import backends
-
     backend = backends.backend_of(value)
-    host = backends.get("numpy")
-    return host.asarray(value) if backend is None else backend.to_numpy(value)
+    return HOST.asarray(value) if backend is None else backend.to_numpy(value)
 
 
 def item(self) -> Any:
@@ -67,16 +68,40 @@ def _repr(self) -> str:
     return f"Tensor({text})" if record is None else f"Tensor({text}, tracked)"
 
 
+def _format(self, spec) -> str:
+    return format(item(self), spec) if spec else str(self)
+
+
+def _owned_equal(self, other):
+    """Entry by entry with arrays and numbers, as for Tensors; among owned arrays, which are keys of dicts, identity."""
+    return self is other if isinstance(other, Possession) else _compared(op.equal, self, other)
+
+
+def _owned_not_equal(self, other):
+    return self is not other if isinstance(other, Possession) else _compared(op.not_equal, self, other)
+
+
+def _compared(function, a, b):
+    return NotImplemented if b is None or isinstance(b, str) else function(a, b)
+
+
 def _setitem(self, where, values):
     if getattr(self, "is_view", False):
         raise MutationError(
             "this Tensor is a view of another, which an assignment would not reach.\n"
             "Write y = x.at[i].set(v), or assign to the Tensor it was taken from."
         )
+    if not hasattr(self._value, "dtype"):
+        raise TypeError("a Python number has no entries to assign to; make it an array first, with op.asarray")
+    values = op.asarray(values) if isinstance(values, (list, tuple)) else values
+    if KINDS.index(kind_of(values)) > KINDS.index(kind_of(self)):
+        raise TypeError(
+            f"values of dtype {dtype_of(values)} do not fit into a Tensor of dtype {self._value.dtype}.\n"
+            "Convert one of them, with .astype: the other part of the values, and its gradient, would be lost."
+        )
     new = index_set(self, where, values)
-    old = operand(self)[0]
-    if hasattr(old, "dtype") and new._value.dtype != old.dtype:
-        new = op.astype(new, old.dtype)
+    if new._value.dtype != self._value.dtype:
+        new = op.astype(new, self._value.dtype)
     self._value, self.record = new._value, new.record
 
 
@@ -108,24 +133,38 @@ def _transpose(self, *axes):
 
 def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
     """NumPy's functions on a Tensor: the operator of the same name, or an error; never a silent constant."""
-    function = getattr(op, UFUNCS.get(ufunc.__name__, ufunc.__name__), None)
-    if method != "__call__" or kwargs or function is None or ufunc.__name__ not in KNOWN_UFUNCS:
-        asked = f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-        raise TypeError(
-            f"{asked} does not know Tensors{' with ' + ', '.join(kwargs) if kwargs else ''}: "
-            "the gradient would be lost.\n"
-            "Use the functions of zkynet.framework.op, or leave the graph on purpose with .value."
-        )
-    return function(*inputs)
+    name = ufunc.__name__
+    if method == "__call__" and not kwargs and name in KNOWN_UFUNCS:
+        return getattr(op, UFUNCS.get(name, name))(*inputs)
+    asked = name + ("" if method == "__call__" else f".{method}") + (f" with {', '.join(kwargs)}" if kwargs else "")
+    inputs, kwargs = _constants(asked, (inputs, kwargs))
+    return getattr(ufunc, method)(*inputs, **kwargs)
 
 
 def _array_function(self, function, types, args, kwargs):
-    raise TypeError(
-        f"numpy.{function.__name__} does not know Tensors: the gradient would be lost.\n"
-        "Use the functions of zkynet.framework.op, or leave the graph on purpose with .value."
-    )
+    args, kwargs = _constants(function.__name__, (args, kwargs))
+    return function(*args, **kwargs)
 
 
+def _constants(asked, arguments):
+    """Arguments for a function of NumPy, with untracked Tensors as arrays that it cannot write to."""
+
+    def constant(x):
+        if not isinstance(x, (Tensor, Possession)):
+            return x
+        value, record = operand(x)
+        if record is not None:
+            raise TypeError(
+                f"{asked}: this function of NumPy does not know tracked Tensors; the gradient would be lost.\n"
+                "Use the functions of zkynet.framework.op, or leave the graph on purpose with .value or "
+                "zk.stop_gradient(x)."
+            )
+        return HOST.read_only(_host_array(value))
+
+    return map_tree(constant, arguments, lambda x: isinstance(x, Possession))
+
+
+KINDS = ("bool", "integer", "real", "complex")
 UFUNCS = {"power": "pow", "absolute": "abs", "conjugate": "conj", "invert": "bitwise_invert", "true_divide": "divide"}
 KNOWN_UFUNCS = frozenset(
     (
@@ -213,6 +252,7 @@ METHODS: dict[str, Any] = {
     "__len__": _len,
     "__iter__": _iter,
     "__bool__": _bool,
+    "__format__": _format,
     "__float__": _exit(float),
     "__int__": _exit(int),
     "__complex__": _exit(complex),
@@ -253,7 +293,8 @@ METHODS: dict[str, Any] = {
 
 for _name, _method in METHODS.items():
     for _class in (Tensor, Possession):
-        if not (_class is Possession and _name in ("__hash__", "__eq__", "__ne__")):
-            setattr(_class, _name, _method)
+        setattr(_class, _name, _method)
+Possession.__eq__ = _owned_equal  # type: ignore[method-assign]
+Possession.__ne__ = _owned_not_equal  # type: ignore[method-assign]
 Tensor.__repr__ = _repr  # type: ignore[method-assign]
 Tensor.__setitem__ = _setitem  # type: ignore[attr-defined, index]

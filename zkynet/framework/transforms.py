@@ -42,7 +42,8 @@ def lifted(x: Any, name: Callable[[], str]) -> Tensor:
     if kind is int:
         value, kind = float(value), float
     if kind in PYTHON_NUMBERS and kind is not bool:
-        return Tensor(value, Record(_leaf, (outer,) if outer else (), _NOTHING, (), None, HOST))
+        weak = complex if kind is complex else None
+        return Tensor(value, Record(_leaf, (outer,) if outer else (), _NOTHING, (), weak, HOST))
     xp = None if kind is bool else backends.backend_of(value)
     if xp is None or not xp.is_inexact(value.dtype):
         dtype = kind.__name__ if xp is None else value.dtype
@@ -172,17 +173,13 @@ def _argument(f, n) -> str:
 
 
 def _sweep(records, cotangents, asked, traced, lead=()):
-    if traced:
-        return pull_back(records, cotangents, asked, True, lead)
-    with HOST.errstate():
-        return pull_back(records, cotangents, asked, False, lead)
+    with HOST.errstate():  # rules divide by zero on purpose, and select
+        return pull_back(records, cotangents, asked, traced, lead)
 
 
 def _push(asked, tangents, roots, traced, lead=()):
-    if traced:
-        return push_forward(asked, tangents, roots, True, lead)
     with HOST.errstate():
-        return push_forward(asked, tangents, roots, False, lead)
+        return push_forward(asked, tangents, roots, traced, lead)
 
 
 # ---- what goes in and what comes out ----
@@ -202,7 +199,7 @@ def _unwrap(x):
         return x
     value = value_of(x)
     backend = backends.backend_of(value) if value is not x else None
-    return value if backend is None else backend.own(value)
+    return value if backend is None or HOST.is_host_scalar(value) else backend.own(value)
 
 
 def _is_possession(x) -> bool:
@@ -217,9 +214,19 @@ def handed_out(items: list, traced: bool, leaves) -> list:
     return items
 
 
-def _number(c, leaf: Record):
-    """A gradient in the form of its leaf: a Python number for a Python number."""
-    if leaf.dtype is not None:
+def _as_like(c, like: Tensor, traced, lead):
+    """A gradient or tangent in the form of what it belongs to, where that is a Python number."""
+    if type(like._value) not in PYTHON_NUMBERS:
+        return c
+    xp = op if traced else backends.backend_of(c)
+    if (type(like._value) is complex) != xp.is_complex(c.dtype):
+        c = xp.real(c) if xp.is_complex(c.dtype) else xp.astype(c, HOST.complex128)
+    return c if lead else _number(c, like)
+
+
+def _number(c, like: Tensor):
+    """A gradient or tangent in the form of what it belongs to: a Python number for a Python number."""
+    if type(like._value) not in PYTHON_NUMBERS:
         return c
     value = c._value if type(c) is Tensor else c
     if getattr(value, "shape", None) != () or backends.backend_of(value).is_traced(value):
@@ -232,16 +239,16 @@ def _gradient(c, leaf: Tensor, traced, conjugate=True, lead=()):
     """The cotangent of a leaf as a gradient: zeros where nothing came, conjugated where complex."""
     record = leaf.record
     if type(c) is _FLOAT64 and record.dtype is None:
-        return float(c)
+        return float(c) if type(leaf._value) is float else complex(c)
     if c is None:
-        if record.dtype is None:
+        if type(leaf._value) in PYTHON_NUMBERS:
             zeros = type(leaf._value)(0) if not lead else HOST.zeros(lead, dtype=type(leaf._value))
         else:
             zeros = record.xp.zeros(lead + record.shape, dtype=record.dtype)
         return Tensor(zeros) if traced else zeros
     if conjugate and _is_complex(leaf):
         c = op.conj(c) if traced else backends.backend_of(c).conj(c)
-    return _number(c, record) if not lead else c
+    return _as_like(c, leaf, traced, lead)
 
 
 def _is_complex(x: Tensor) -> bool:
@@ -334,7 +341,7 @@ def value_and_grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) 
         else:
             g = seed(y.record)
             found = _sweep([y.record], [Tensor(g) if traced else g], trace.records, traced)
-            if holomorphic:
+            if holomorphic and check_kinds([y], leaves, "grad", f):
                 check_holomorphic(found, _sweep([y.record], [g * 1j], trace.records, False), f)
         grads = [_gradient(c, leaf, traced, not holomorphic) for c, leaf in zip(found, leaves, strict=True)]
         inside = traced or trace.outer.depth > 0
@@ -346,8 +353,8 @@ def value_and_grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) 
     return value_and_gradient
 
 
-def check_kinds(outputs, leaves, what, f):
-    """NotDifferentiableError where a derivative in the complex sense is asked of anything real."""
+def check_kinds(outputs, leaves, what, f) -> bool:
+    """Whether all are complex; NotDifferentiableError where some are, and the complex derivative was asked for."""
     kinds = {_is_complex(t) for t in (*outputs, *leaves)}
     if len(kinds) > 1:
         raise NotDifferentiableError(
@@ -355,6 +362,7 @@ def check_kinds(outputs, leaves, what, f):
             "  expected: complex ones on both sides\n"
             "Make the inputs complex, or leave holomorphic=True out for the gradient of a real loss."
         )
+    return kinds == {True}
 
 
 def check_holomorphic(found, turned, f):
@@ -403,7 +411,7 @@ def grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) -> Callabl
 def _leaves_of_output(result, what, f):
     """The Tensors of an output tree, and its structure."""
     leaves, tree = pytree.flatten(result)
-    tensors = [leaf if type(leaf) is Tensor else Tensor(*operand(leaf)) for leaf in leaves]
+    tensors = [_as_tensor(leaf, what, f) for leaf in leaves]  # of our own: the caller may assign to entries of his
     for tensor in tensors:
         _check_inexact(tensor._value, what, f, True)
     return tensors, tree
@@ -411,7 +419,10 @@ def _leaves_of_output(result, what, f):
 
 def _as_cotangent(g, like: Tensor, what: str, conjugate: bool, traced: bool):
     """A cotangent or tangent that the caller gave, of the shape of ``like``, in its dtype."""
-    value, record = operand(g)
+    try:
+        value, record = operand(g)
+    except TypeError as error:
+        raise CotangentError(f"{what} is not an array: {error}") from None
     target = like._value
     weak = type(target) in PYTHON_NUMBERS
     shape = () if weak else tuple(target.shape)
@@ -420,18 +431,20 @@ def _as_cotangent(g, like: Tensor, what: str, conjugate: bool, traced: bool):
         raise CotangentError(
             f"{what} has the wrong shape.\n  got:      {got}\n  expected: {shape}\nIt is never broadcast."
         )
-    if traced and record is not None:
-        tensor = Tensor(value, record)
-        return op.conj(tensor) if conjugate else tensor
     xp = HOST if weak else backends.backend_of(target)
     dtype = (xp.complex128 if type(target) is complex else xp.float64) if weak else target.dtype
     array = value if xp.owns(value) else xp.asarray(value)
     if xp.is_complex(array.dtype) and not xp.is_complex(dtype):
         raise CotangentError(f"{what} is complex ({array.dtype}), but what it belongs to is real ({dtype}).")
+    if traced and record is not None:
+        tensor = op.astype(Tensor(array, record), dtype) if array.dtype != dtype else Tensor(value, record)
+        return op.conj(tensor) if conjugate else tensor
     array = xp.astype(array, dtype) if array.dtype != dtype else array
     if conjugate and xp.is_complex(dtype):
         array = xp.conj(array)
-    return Tensor(array) if traced else array
+    if not traced:
+        return array
+    return Tensor(xp.own(array) if xp.is_writable(array) else array)  # to be kept: the caller may change his
 
 
 def vjp(f: Callable, *args, argnums=None, has_aux=False):
@@ -441,19 +454,16 @@ def vjp(f: Callable, *args, argnums=None, has_aux=False):
     all by default), and may be called any number of times. Complex values follow dL/dRe + i dL/dIm. With ``has_aux``
     ``(value, pull, aux)``. CotangentError, a ValueError, for a cotangent of the wrong shape.
     """
-    positions = tuple(range(len(args))) if argnums is None else argnums
+    positions = tuple(range(len(args))) if argnums is None else as_argnums(argnums)
     trace = Trace(f, args, positions)
-    result = trace.run(f, {})
-    result, aux = result if has_aux else (result, None)
+    result, aux = _with_aux(trace.run(f, {}), has_aux, "vjp", f)
     outputs, tree = _leaves_of_output(result, "vjp", f)
-    inside = trace.outer.depth > 0
+    tracked = trace.traced(outputs)
 
     def pull(g):
         context = CONTEXT.get()
-        traced = context.depth > 0 and context.recording
-        parts, given = pytree.flatten(g)
-        if given.count() != len(outputs):
-            raise CotangentError(f"vjp: the output has {len(outputs)} arrays, the cotangent {given.count()}")
+        parts = _matched(tree, g, "vjp: the cotangent does not have the structure of the output")
+        traced = context.recording and (tracked or context.depth > 0 or any([_is_tracked(p) for p in parts]))
         pairs = [
             (y.record, _as_cotangent(p, y, "the cotangent", True, traced))
             for y, p in zip(outputs, parts, strict=True)
@@ -466,8 +476,20 @@ def vjp(f: Callable, *args, argnums=None, has_aux=False):
         del found
         return _regroup(trace, handed_out(grads, traced, trace.leaves), positions)
 
-    values, aux = unwrapped((tree.unflatten(outputs), aux), inside)
+    values, aux = unwrapped((tree.unflatten(outputs), aux), tracked or trace.outer.depth > 0)
     return (values, pull, aux) if has_aux else (values, pull)
+
+
+def _matched(tree, given, what) -> list:
+    """The leaves of ``given`` in the order of ``tree``; CotangentError where their structures differ."""
+    try:
+        return pytree.flatten_like(tree, given)
+    except ValueError as error:
+        raise CotangentError(f"{what}.\n  {error}") from None
+
+
+def _is_tracked(x) -> bool:
+    return isinstance(x, Tensor) and x.record is not None
 
 
 def jvp(f: Callable, args, tangents, *, has_aux=False):
@@ -476,22 +498,35 @@ def jvp(f: Callable, args, tangents, *, has_aux=False):
     ``args`` and ``tangents`` are sequences; a tangent has its argument's structure and shapes (for a Module a dict by
     parameter name). CotangentError, a ValueError, for a tangent of the wrong shape.
     """
-    args, tangents = tuple(args), tuple(tangents)
-    if len(args) != len(tangents):
-        raise CotangentError(f"jvp: {len(args)} arguments, but {len(tangents)} tangents")
+    _check_sequences("jvp", args, tangents, "tangents")
     trace = Trace(f, args, tuple(range(len(args))))
-    parts = [t for tangent in tangents for t in pytree.flatten(tangent)[0]]
-    if len(parts) != len(trace.leaves):
-        raise CotangentError(f"jvp: the arguments have {len(trace.leaves)} arrays, the tangents {len(parts)}")
-    result = trace.run(f, {})
-    result, aux = result if has_aux else (result, None)
+    parts = []
+    for tree, tangent in zip(trace.trees, tangents, strict=True):
+        parts += _matched(tree, tangent, "jvp: a tangent does not have the structure of its argument")
+    if len(set(trace.records)) < len(parts):
+        raise CotangentError(
+            "jvp: a Parameter stands twice in the arguments, so that it would have two tangents.\n"
+            "Pass it once, and read it from the closure otherwise."
+        )
+    result, aux = _with_aux(trace.run(f, {}), has_aux, "jvp", f)
     outputs, tree = _leaves_of_output(result, "jvp", f)
-    traced, inside = trace.traced, trace.outer.depth > 0
+    traced = trace.traced(outputs) or (trace.outer.recording and any([_is_tracked(t) for t in parts]))
     given = [_as_cotangent(t, x, "a tangent", False, traced) for x, t in zip(trace.leaves, parts, strict=True)]
     moved = _tangents(trace, given, outputs, traced)
     moved = tree.unflatten(handed_out(moved, traced, trace.leaves))
-    values, aux = unwrapped((tree.unflatten(outputs), aux), inside)
+    values, aux = unwrapped((tree.unflatten(outputs), aux), traced or trace.outer.depth > 0)
     return (values, moved, aux) if has_aux else (values, moved)
+
+
+def _check_sequences(what, args, others, name):
+    """TypeError where the arguments do not come as tuples or lists, CotangentError where one is longer."""
+    for given, called in ((args, "args"), (others, name)):
+        if not isinstance(given, (tuple, list)):
+            raise TypeError(
+                f"{what}: {called} must be a tuple or list, one entry an argument; got {type(given).__name__}"
+            )
+    if len(args) != len(others):
+        raise CotangentError(f"{what}: {len(args)} arguments, but {len(others)} {name}")
 
 
 def _tangents(trace, given, outputs, traced, lead=()):
@@ -507,14 +542,14 @@ def _tangents(trace, given, outputs, traced, lead=()):
         if t is None:
             moved.append(_no_tangent(y, traced, lead))
         else:
-            moved.append(_number(t, y.record) if not lead else t)
+            moved.append(_as_like(t, y, traced, lead))
     return moved
 
 
 def _no_tangent(y, traced, lead):
     value = y._value
     if type(value) in PYTHON_NUMBERS:
-        zeros = HOST.zeros(lead) if lead else 0.0
+        zeros = value * 0.0 if not lead else HOST.zeros(lead, dtype=type(value * 0.0))
     else:
         xp = backends.backend_of(value)
         zeros = xp.zeros(lead + tuple(value.shape), dtype=value.dtype)
@@ -523,5 +558,5 @@ def _no_tangent(y, traced, lead):
 
 def hvp(f: Callable, args, vectors):
     """The product of the Hessian of a scalar ``f`` with ``vectors``, forward over reverse; a tuple, one an argument."""
-    args = tuple(args)
+    _check_sequences("hvp", args, vectors, "vectors")
     return jvp(grad(f, tuple(range(len(args)))), args, vectors)[1]

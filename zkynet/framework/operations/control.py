@@ -143,7 +143,8 @@ def argmin(x, axis=None, keepdims=False) -> Tensor:
 
 def finfo(dtype):
     """What a floating-point dtype can hold, as the array API gives it."""
-    return HOST.finfo(str(dtype))
+    # Written "float32", "array_api_strict.float32" or "<class 'numpy.float32'>".
+    return HOST.finfo(str(dtype).rpartition(".")[2].strip("'>"))
 
 
 def is_traced(x) -> bool:

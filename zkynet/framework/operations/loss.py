@@ -3,11 +3,10 @@
 from zkynet import backends
 from zkynet.backends.errors import IndexOutOfBoundsError, ShapeError
 
-from ..axes import size_of
+from ..operator import Operator
 from ..record import Tensor, apply, dtype_of, kind_of, operand, shape_of
-from .activation import log_softmax
-from .elementwise import negative, square, subtract
-from .indexing import Take, positions
+from .elementwise import square, subtract
+from .indexing import positions
 from .reduction import mean, sum
 from .shape import reshape
 
@@ -21,6 +20,40 @@ def reduced(x, reduction: str) -> Tensor:
     return REDUCTIONS[reduction](x)
 
 
+class SoftmaxCrossEntropy(Operator):
+    """-log softmax(x)[label] row by row: x (N, classes), labels (N,). Its gradient: softmax(x) less 1 at the label."""
+
+    nondifferentiable = ("labels",)
+    promotion = "inexact"
+    promotes = ("x",)
+
+    def forward(self, xp, x, labels):
+        top = xp.max(x, axis=-1, keepdims=True)
+        z = xp.shifted(x, top)
+        total = xp.sum(xp.exp(z), axis=-1)
+        return xp.log(total) - xp.take(xp.reshape(z, (-1,)), spots(xp, x, labels), axis=-1)
+
+    def vjp_x(self, xp, g, x, labels):
+        rows, classes = x.shape
+        lead = tuple(g.shape[:-1])
+        hit = xp.scatter_sum(g, spots(xp, x, labels), rows * classes, axis=-1)
+        return xp.softmax(x, axis=-1) * xp.expand_dims(g, axis=-1) - xp.reshape(hit, lead + (rows, classes))
+
+    def jvp_x(self, xp, t, x, labels):
+        lead = tuple(t.shape[:-2])
+        picked = xp.take(xp.reshape(t, lead + (-1,)), spots(xp, x, labels), axis=-1)
+        return xp.sum(xp.softmax(x, axis=-1) * t, axis=-1) - picked
+
+
+def spots(xp, x, labels):
+    """The positions of the labelled entries of x (N, classes) in row-major order."""
+    rows, classes = x.shape
+    return labels + xp.arange(0, rows * classes, classes, dtype=labels.dtype)
+
+
+_cross_entropy = SoftmaxCrossEntropy()
+
+
 def softmax_cross_entropy(logits, labels, reduction="mean") -> Tensor:
     """-log softmax(logits)[label] of integer labels: logits (..., classes), labels (...).
 
@@ -32,13 +65,14 @@ def softmax_cross_entropy(logits, labels, reduction="mean") -> Tensor:
             f"softmax_cross_entropy: shapes do not fit.\n  got:      logits {shape}, labels {shape_of(labels)}\n"
             f"  expected: logits (..., classes) and one label for each row"
         )
-    classes = shape[-1]
-    index = checked_labels(labels, classes, logits)
-    xp = backends.backend_of(index)
-    count = size_of(shape[:-1])
-    spots = xp.reshape(index, (count,)) + xp.arange(0, count * classes, classes, dtype=index.dtype)
-    picked = apply(Take(-1), reshape(log_softmax(logits), (count * classes,)), spots)
-    return reduced(negative(picked if len(shape) == 2 else reshape(picked, shape[:-1])), reduction)
+    index = checked_labels(labels, shape[-1], logits)
+    losses = apply(_cross_entropy, logits if len(shape) == 2 else reshape(logits, (-1, shape[-1])), reshaped(index))
+    return reduced(losses if len(shape) == 2 else reshape(losses, shape[:-1]), reduction)
+
+
+def reshaped(index):
+    """The labels in one row."""
+    return index if len(index.shape) == 1 else backends.backend_of(index).reshape(index, (-1,))
 
 
 def checked_labels(labels, classes, like):
