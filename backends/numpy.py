@@ -110,10 +110,10 @@ class NumpyBackend(Backend):
                 items[i] = items[i].copy()
 
     def update_in_blocks(self, rule, groups, scalars):
-        numbers = {}
-        for dtype in {group[0].dtype for group in groups}:  # with a Python number a ufunc takes twice as long
-            real = np.empty(0, dtype).real.dtype
-            numbers[dtype] = [np.array(x, real) for x in scalars]
+        # 0-d arrays: with a Python number a ufunc takes twice as long.
+        numbers = {
+            dtype: [np.array(x, _real(dtype)) for x in scalars] for dtype in {group[0].dtype for group in groups}
+        }
         return [_update(self, rule, group, numbers[group[0].dtype]) for group in groups]
 
     def place(self, x, index, shape):
@@ -284,16 +284,24 @@ def _held_alone(items, i, owners=0) -> bool:
 def _update(xp, rule, group, numbers):
     """``update_in_blocks`` of one group: blocks that stay in the cache, written in place where that hurts nobody."""
     targets = [_writable(group, i) for i in range(len(group)) if i != 1]
+    size = group[1].size
+    if size <= _UPDATE_BLOCK:
+        _write(targets, rule(xp, targets[0], group[1], *targets[1:], *numbers))
+        return tuple(targets)
     lines = [x.reshape(-1) for x in targets]
     gradient = np.ascontiguousarray(group[1]).reshape(-1)
-    for start in range(0, gradient.size, _UPDATE_BLOCK):
+    for start in range(0, size, _UPDATE_BLOCK):
         block = slice(start, start + _UPDATE_BLOCK)
         parts = [x[block] for x in lines]
-        new = rule(xp, parts[0], gradient[block], *parts[1:], *numbers)
-        for part, result in zip(parts, new, strict=True):
-            if result is not part:
-                part[...] = result
+        _write(parts, rule(xp, parts[0], gradient[block], *parts[1:], *numbers))
     return tuple(targets)
+
+
+def _write(targets, results):
+    """Put ``results`` where a rule did not write them itself."""
+    for target, result in zip(targets, results, strict=True):
+        if result is not target:
+            target[...] = result
 
 
 def _writable(group, i):
@@ -305,6 +313,11 @@ def _writable(group, i):
 def _kept_axes(index) -> int:
     """The number of axes that a basic index leaves, behind its Ellipsis."""
     return sum(item is None or isinstance(item, slice) for item in index)
+
+
+@cache
+def _real(dtype):
+    return np.empty(0, dtype).real.dtype
 
 
 @cache

@@ -55,7 +55,7 @@ class Portable:
         difference = a - b
         return self.where((a == b) & ~self.isfinite(b), self.zeros_like(difference), difference)
 
-    def softmax(self, x, axis):
+    def weights(self, x, axis):
         """exp(x) / sum(exp(x)) over ``axis``, negative or a tuple of such; equal infinities share evenly."""
         if self.is_empty(x, axis):
             return x

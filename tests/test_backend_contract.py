@@ -349,10 +349,10 @@ def test_einsum_of_integers_and_booleans(backend):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_softmax_relu_and_shifted(backend, dtype):
+def test_weights_relu_and_shifted(backend, dtype):
     x = sample((3, 4), dtype)
     e = np.exp(x - x.max(-1, keepdims=True))
-    check(backend, "softmax", (x,), e / e.sum(-1, keepdims=True), axis=-1)
+    check(backend, "weights", (x,), e / e.sum(-1, keepdims=True), axis=-1)
     check(backend, "relu", (SPECIAL.astype(dtype),), np.maximum(SPECIAL, 0).astype(dtype), exact=True)
     a, b = SPECIAL.astype(dtype)[:, None], SPECIAL.astype(dtype)
     with np.errstate(all="ignore"):

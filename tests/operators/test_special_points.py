@@ -13,6 +13,7 @@ from zkynet.framework import op
 SPECIAL = [pytest.param(row, s, id=f"{row.name}-{k}") for row in ROWS for k, s in enumerate(row.specials)]
 
 
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 @pytest.mark.parametrize(("row", "special"), SPECIAL)
 def test_special_point(row, special, backend):
     asked = [k for k, truth in enumerate(special.gradients) if truth is not None and is_input(special.operands[k])]
@@ -39,4 +40,5 @@ def test_special_point(row, special, backend):
 def same(got, truth):
     got, truth = host([got])[0], np.asarray(truth)
     assert got.shape == truth.shape
-    np.testing.assert_allclose(got, truth, rtol=1e-12, atol=1e-300)
+    scale = np.max(np.abs(truth), initial=0, where=np.isfinite(truth)) or 1
+    np.testing.assert_allclose(got, truth, rtol=1e-12, atol=1e-15 * scale)

@@ -66,7 +66,7 @@ REDUCTIONS = (
         complex=True,
         numbers=nonzero,
         specials=(
-            Special((A([2.0, 0.0, 3.0]),), A(1.0), (A([0.0, 6, 0]),), second=A([3.0, 0, 2]), why="one zero"),
+            Special((A([2.0, 0.0, 3.0]),), A(1.0), (A([0.0, 6, 0]),), second=A([3.0, 5, 2]), why="one zero"),
             Special((A([0.0, 0.0, 3.0]),), A(1.0), (A([0.0, 0, 0]),), second=A([3.0, 3, 0]), why="two zeros"),
             Special((A([0.0, 0.0, 0.0, 5.0]),), A(1.0), (A([0.0, 0, 0, 0]),), second=A([0.0, 0, 0, 0])),
             Special((A([[2.0, 0.0], [3.0, 4.0]]),), A([1.0, 2.0]), (A([[0, 2.0], [8, 6]]),), {"axis": 1}),
@@ -134,7 +134,14 @@ NORMALISED = (
                     Special((A([1000.0, 0.0]),), A([1.0, 2.0]), (A([0.0, 0]),), value=A([1.0, 0]), why="no overflow"),
                     Special((A([-inf, 0.0]),), A([1.0, 2.0]), (A([0.0, 0]),), value=A([0.0, 1])),
                     Special((A([inf, 0.0]),), A([1.0, 2.0]), (A([0.0, 0]),), value=A([1.0, 0])),
+                    Special((A([-inf, -inf]),), A([1.0, 0.0]), (A([nan, nan]),), value=A([nan, nan]), why="no limit"),
+                ),
+            ),
+            (
+                "weights",
+                (
                     Special((A([-inf, -inf]),), A([1.0, 0.0]), (A([0.25, -0.25]),), value=A([0.5, 0.5])),
+                    Special((A([inf, 0.0]),), A([1.0, 2.0]), (A([0.0, 0]),), value=A([1.0, 0])),
                 ),
             ),
             (
@@ -215,7 +222,8 @@ LINEAR = (
     Row(
         "dot",
         tuple(
-            draw("dot", *s) for s in (*PAIRS[:5], ((2, 2, 3), (2, 3, 2)), ((), (3,)), ((2, 3), ()), ((3,), (2, 3, 2)))
+            draw("dot", *s)
+            for s in (*PAIRS[:5], ((2, 0), (0,)), ((2, 2, 3), (2, 3, 2)), ((), (3,)), ((2, 3), ()), ((3,), (2, 3, 2)))
         ),
         complex=True,
         weak=False,
@@ -365,6 +373,9 @@ LOSSES = (
     Row(
         "mean_squared_error",
         (draw("mse", (2, 3), (2, 3)), draw("mse", (), ()), draw("mse", 0.7, 0.3)),
+        specials=(
+            Special((np.zeros(0), np.zeros(0)), A(2.0), (np.zeros(0), np.zeros(0)), value=A(nan), why="of nothing"),
+        ),
         errors=(Bad((np.ones(3), np.ones((3, 1))), ShapeError, "(3, 1)"),),
     ),
     Row(

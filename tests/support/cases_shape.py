@@ -16,7 +16,7 @@ OFF_AXIS = Bad((np.ones((2, 3)),), AxisError, "axis 5", {"axis": 5})
 
 def moving(name, *samples, **keywords):
     """A row for what moves entries: every dtype goes through."""
-    return Row(name, samples, **{"complex": True, **keywords})
+    return Row(name, samples, **{"complex": True, "weak": False, **keywords})
 
 
 MOVES = (
@@ -72,7 +72,14 @@ MOVES = (
         "broadcast_to",
         *(
             draw("broadcast_to", s, shape=t)
-            for s, t in (((3, 1), (2, 3, 2)), ((2,), (3, 2)), ((), (2, 2)), ((1, 2), (0, 2)), ((3,), (3,)), ((), ()))
+            for s, t in (
+                ((3, 1), (2, 3, 2)),
+                ((2,), (3, 2)),
+                ((), (2, 2)),
+                ((1, 2), (0, 2)),
+                ((0, 2), (3, 0, 2)),
+                ((), ()),
+            )
         ),
         draw("broadcast_to", 0.7, shape=(2,)),
         errors=(
@@ -210,6 +217,7 @@ def indexed(name):
     for item in INDICES:
         apart_ = isinstance(item, tuple) and len(item) == 3 and ... not in [type(i) for i in item]
         yield draw(name, (3, 4, 3) if apart_ else (3, 4), item=item)
+    yield draw(name, (0, 3), item=(slice(0, 1), 1))
 
 
 def written(name):
@@ -242,7 +250,7 @@ INDEXING = (
         complex=True,
         weak=False,
         errors=tuple(Bad(b.operands[:1], b.error, b.says, b.settings) for b in OFF_INDEX)
-        + (Bad((np.ones(3),), IndexError, "", {"item": True}), Bad((np.ones(3),), IndexError, "", {"item": "a"})),
+        + (Bad((np.ones(3),), IndexError, "", {"item": True}), Bad((np.ones(3),), TypeError, "'a'", {"item": "a"})),
     ),
     Row(
         "index_set",
@@ -283,7 +291,7 @@ INDEXING = (
             Sample((*draw("set", (4,), (1,)).operands, A([2]))),
             Sample((*draw("set", (4,), (0,)).operands, np.zeros(0, int))),
         ),
-        run=lambda xp, x, values, index: xp.scatter_set(x, index, values),
+        run=lambda xp, x, values, index, **s: xp.scatter_set(x, index, values, **s),
         complex=True,
         weak=False,
         errors=(Bad((np.ones((2, 4)), np.ones((2, 2)), A([3, 0])), ValueError, "axis=0", {"axis": 0}),),
@@ -319,6 +327,7 @@ INDEXING = (
             Sample((*draw("take", (4,)).operands, A(2))),
             Sample((*draw("take", (4,)).operands, np.zeros((2, 0), int))),
             Sample((*draw("take", (4,)).operands, A([1, 2], "int8"))),
+            Sample((*draw("take", (0, 2)).operands, A([[1, 1]])), {"axis": 1}),
         ),
         complex=True,
         weak=False,
@@ -426,7 +435,12 @@ GRAPH = (
     ],
     Row(
         "dropout",
-        (draw("dropout", (4, 3), rate=0.4), draw("dropout", (), rate=0.0), draw("dropout", (0, 3), rate=0.5)),
+        (
+            draw("dropout", (4, 3), rate=0.4),
+            draw("dropout", (), rate=0.0),
+            draw("dropout", (0, 3), rate=0.5),
+            draw("dropout", 0.7, rate=0.4),
+        ),
         run=lambda xp, x, rate: xp.dropout(x, rate, Generator((7, 3))),
         complex=True,
         integers=False,

@@ -160,3 +160,15 @@ def push(f, inputs, ts, lead=(), traced=False):
 def op_function(point):
     """``f`` on ``op``, as a function of the inputs that gives a list of Tensors."""
     return lambda *inputs: point.f(op, *inputs)
+
+
+def operators_of(tensors) -> set:
+    """The Operators in the history of Tensors."""
+    stack, seen, found = [t.record for t in tensors if getattr(t, "record", None)], set(), set()
+    while stack:
+        record = stack.pop()
+        if record is not None and record not in seen:
+            seen.add(record)
+            found.add(record.operator)
+            stack.extend(record.parents)
+    return found

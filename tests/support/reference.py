@@ -22,6 +22,10 @@ def clip(x, min=None, max=None):
     return np.asarray(x) if max is None else np.minimum(x, max)
 
 
+def reciprocal(x):
+    return 1 / x
+
+
 def relu(x):
     return np.where(np.asarray(x) < 0, 0 * x, x)
 
@@ -37,6 +41,9 @@ def shifted(a, b):
 def softmax(x, axis=-1):
     e = np.exp(x)
     return e / np.sum(e, axis=axis, keepdims=True)
+
+
+weights = softmax
 
 
 def log_softmax(x, axis=-1):

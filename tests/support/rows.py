@@ -139,6 +139,8 @@ def complex_of(array):
     """A complex array with ``array`` as its real part; symmetric matrices become Hermitian."""
     if not isinstance(array, np.ndarray):
         return complex(array, 0.3)
+    if array.shape == ():
+        return np.asarray(array + 0.3j)
     part = 0.3 * np.cos(np.arange(array.size)).reshape(array.shape)
     symmetric = array.ndim > 1 and array.shape[-1] == array.shape[-2] and np.allclose(array, np.swapaxes(array, -1, -2))
     return array + 1j * (np.tril(part, -1) - np.swapaxes(np.tril(part, -1), -1, -2) if symmetric else part)

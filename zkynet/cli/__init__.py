@@ -32,8 +32,8 @@ def build_parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv``, ``sys.argv[1:]`` by default, and return the exit status.
 
-    0: done; 2: a mistake in the command, said in one sentence on stderr; 1: what was asked for is not possible here, the
-    same way; 130: interrupted.
+    0: done; 2: a mistake in the command; 1: what was asked for is not possible here; 130: interrupted. Mistakes are
+    said in one sentence on stderr.
     """
     try:
         args = build_parser().parse_args(argv)

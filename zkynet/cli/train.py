@@ -41,7 +41,9 @@ def _add_digits(subjects: Any) -> None:
     parser.add_argument(
         "--batch-size", type=whole_number(1), default=32, metavar="N", help="digits per step (default: 32)"
     )
-    parser.add_argument("--optimizer", choices=("adam", "sgd"), default="adam", help="adam (default), or sgd with momentum")
+    parser.add_argument(
+        "--optimizer", choices=("adam", "sgd"), default="adam", help="adam (default), or sgd with momentum"
+    )
     parser.add_argument(
         "--lr", type=positive_number, metavar="X", help="learning rate (default: 0.002 for adam, 0.05 for sgd)"
     )

@@ -4,12 +4,12 @@ from operator import attrgetter
 from typing import Any
 
 from zkynet import backends
-from zkynet.backends.errors import VJPShapeError
+from zkynet.backends.errors import NotDifferentiableError, VJPShapeError
 
 from . import operations as op
 from .axes import Shape, align, size_of, unbroadcast, unbroadcastable
 from .operator import missing_rule
-from .record import GUARDS, HOST, Output, Record, Spec, Tensor, output_record, value_of
+from .record import GUARDS, HOST, Output, Record, Spec, Tensor, output_record, tensor_of, value_of
 
 _by_serial = attrgetter("serial")
 _FLOAT64 = HOST.float64
@@ -23,24 +23,21 @@ def between(roots, asked, barrier=frozenset()) -> list[Record]:
     """
     low = min([r.serial for r in asked])
     seen = {r for r in roots if r.serial >= low}
-    stack = list(seen)
+    order = list(seen)
     complete = True  # every way back ends at an asked Record
-    while stack:
-        record = stack.pop()
+    for record in order:  # it grows while we go
         source = True
-        for p in record.parents if record not in barrier else ():
+        for p in record.parents if not barrier or record not in barrier else ():
             if p is not None and p.serial >= low:
                 source = False
                 if p not in seen:
                     seen.add(p)
-                    stack.append(p)
+                    order.append(p)
         if source and record not in asked:
             complete = False
     if GUARDS:
-        for record in seen:
-            for guard in GUARDS.get(record, ()):
-                guard.check(f"an input of operator {type(record.operator).__name__}")
-    order = sorted(seen, key=_by_serial)
+        _check_guards(order)
+    order.sort(key=_by_serial)
     if complete:
         return order
     needed = set()
@@ -48,6 +45,13 @@ def between(roots, asked, barrier=frozenset()) -> list[Record]:
         if record in asked or (record not in barrier and any(p in needed for p in record.parents)):
             needed.add(record)
     return [record for record in order if record in needed]
+
+
+def _check_guards(records) -> None:
+    """MutationError where a large array of the caller's, which these steps or their inputs read, has changed."""
+    for record in {each for r in records for each in (r, *r.parents) if each is not None}:
+        for guard in GUARDS.get(record, ()):
+            guard.check(f"an input of operator {type(record.operator).__name__}")
 
 
 def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=frozenset()) -> list:
@@ -64,7 +68,13 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=
         if root in needed:
             waiting[root] = g if root not in waiting else waiting[root] + g
     found = {}
-    special = asked_set | barrier
+    _sweep_back(order, waiting, found, needed, asked_set, barrier, traced, lead)
+    return [found.get(record) for record in asked]
+
+
+def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
+    """The loop of ``pull_back``: newest first, each step sends its cotangent on to its parents."""
+    special = asked | barrier
     plain = not traced and not lead
     last = c = None  # the newest contribution, not yet in ``waiting``: in a chain it is what comes next
     for record in reversed(order):
@@ -77,7 +87,7 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=
             if g is None:
                 continue
         if record in special:
-            if record in asked_set:
+            if record in asked:
                 found[record] = g
             if record in barrier:
                 continue
@@ -87,7 +97,11 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=
             if last is not None:
                 _wait(waiting, last, c)
                 last = None
-            _send(record, g, waiting, needed, traced, lead)
+            try:
+                _send(record, g, waiting, needed, traced, lead)
+            except Exception as error:
+                _note(error, record)
+                raise
             continue
         # The most frequent case, written out: an entrywise operator whose rules read at most one saved array.
         i = 0
@@ -96,17 +110,36 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=
                 if last is not None:
                     _wait(waiting, last, c)
                 method, want = quick[i]
-                if want is None:
-                    c = method(operator, record.xp, g)
-                else:
-                    c = method(operator, record.xp, g, record.saved[want])
-                if c.shape != parent.shape or (
-                    c.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64)
-                ):
-                    c = _fitted(c, record, i, parent, False, ())
+                try:
+                    if want is None:
+                        c = method(operator, record.xp, g)
+                    else:
+                        c = method(operator, record.xp, g, record.saved[want])
+                    if c.shape != parent.shape or (
+                        c.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64)
+                    ):
+                        c = _fitted(c, record, i, parent, False, ())
+                except Exception as error:
+                    _note(error, record)
+                    raise
                 last = parent
             i += 1
-    return [found.get(record) for record in asked]
+
+
+def _note(error, record):
+    """Name the step to the error of a rule; NotDifferentiableError where the rule returned no array."""
+    kind = type(record.operator).__name__
+    if isinstance(error, AttributeError) and error.name in ("shape", "dtype"):
+        place = error.__traceback__
+        while place.tb_next is not None:
+            place = place.tb_next
+        if place.tb_frame.f_globals is globals():  # raised here, not in the rule
+            raise NotDifferentiableError(
+                f"a rule of {kind} returned no array.\n"
+                f"  got:      {error.obj!r}\n"
+                "  expected: the cotangent of the input, an array of zeros where there is no derivative"
+            ) from error
+    error.add_note(f"in the gradient of operator {kind}, with an output of shape {record.shape}")
 
 
 def _wait(waiting, record, c):
@@ -127,7 +160,7 @@ def _send(record, g, waiting, needed, traced, lead):
         if parent is None or parent not in needed:
             continue
         c = _contribution(record, i, g, traced, lead) if joint is None else joint[i]
-        if c is None:
+        if c is None and joint is not None:  # a custom rule's way to say that there is none
             continue
         if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
             c = _fitted(c, record, i, parent, traced, lead)
@@ -183,11 +216,13 @@ def _joint(record, g, needed, traced, lead):
 
 def _joint_one(record, g, needed, traced):
     def wrap(part):
-        return part if part is None or traced else Tensor(part)
+        return part if part is None or traced else tensor_of(part)
 
     operator, n = record.operator, len(record.parents)
     wanted = [p is not None and p in needed for p in record.parents]
-    arrays = [(_tensor(v, p) if traced else Tensor(v)) for v, p in zip(record.saved[:n], record.parents, strict=False)]
+    arrays = [
+        (_tensor(v, p) if traced else tensor_of(v)) for v, p in zip(record.saved[:n], record.parents, strict=False)
+    ]
     y = _tensor(record.saved[n], record if traced else None) if len(record.saved) > n else None
     g = tuple(wrap(part) for part in g) if isinstance(g, list) else wrap(g)
     return [c if traced else value_of(c) for c in operator.vjp(g, y, arrays, wanted, traced)]
@@ -239,16 +274,22 @@ def _traced(record, want):
     n = len(record.parents)
     if record.operator.plan.variadic:
         if want == 0:
-            return [_tensor(v, p) for v, p in zip(record.saved[:n], record.parents, strict=True)]
+            lent = GUARDS and record in GUARDS
+            return [
+                v if lent and p is None else _tensor(v, p)
+                for v, p in zip(record.saved[:n], record.parents, strict=True)
+            ]
         if want == ~0:
             return _raw_variadic(record, want)
         want = n if want > 0 else ~n
     if want < 0:
         return _spec(record, ~want)
     if want < n:
+        if GUARDS and record.parents[want] is None and record in GUARDS:
+            return record.saved[want]  # a lent array as it is, so that what is recorded now gets a guard of its own
         return _tensor(record.saved[want], record.parents[want])
     if record.operator.outputs > 1:
-        return tuple(Tensor(v, output_record(record, k)) for k, v in enumerate(record.saved[n]))
+        return tuple(tensor_of(v, output_record(record, k)) for k, v in enumerate(record.saved[n]))
     return _tensor(record.saved[n], record)
 
 
@@ -256,12 +297,12 @@ def _tensor(value, record):
     # A Python number's step saved NumPy scalars; as a Tensor it is a number again.
     if record is not None and is_weak(record) and type(value) is not Tensor:
         value = value.item() if getattr(value, "shape", None) == () and HOST.is_host_scalar(value) else value
-    return Tensor(value, record)
+    return tensor_of(value, record)
 
 
 def _zeros(record, k, traced, lead):
     zeros = record.xp.zeros(lead + record.shape[k], dtype=record.dtype[k])
-    return Tensor(zeros) if traced else zeros
+    return tensor_of(zeros) if traced else zeros
 
 
 def _looped(record, i, rule, g, traced, lead):
@@ -283,7 +324,7 @@ def _looped(record, i, rule, g, traced, lead):
         pieces.append(c)
     if not pieces:
         zeros = record.xp.zeros(lead + parent.shape, dtype=parent.dtype or record.xp.float64)
-        return Tensor(zeros) if traced else zeros
+        return tensor_of(zeros) if traced else zeros
     return xp.reshape(xp.stack(pieces), lead + parent.shape)
 
 
@@ -388,8 +429,8 @@ def _advance(record, moving, traced, lead):
         if whole is not None and whole[operator.index] is not None:
             moving[record] = whole[operator.index]
         return
-    if operator.joint:
-        _advance_joint(record, moving, traced, lead)
+    if operator.joint or (operator.outputs > 1 and None in operator.plan.jvp):
+        _advance_by_transpose(record, moving, traced, lead)
         return
     total = None
     for i, p in enumerate(record.parents):
@@ -411,6 +452,8 @@ def _moved(record, i, t, traced, lead):
     operator = record.operator
     xp = op if traced else (record.xp if not is_weak(record) else backends.backend_of(t))
     parent = record.parents[i]
+    if not traced and not xp.is_host and is_weak(parent) and not xp.owns(t):
+        t = xp.asarray(t)  # a Python number's tangent lives on the host
     if operator.right_aligned and record.operator.outputs == 1:
         t = align(xp, t, lead, parent.shape, len(record.shape))
     plan = operator.plan
@@ -453,19 +496,17 @@ def _twice_back(record, i, t, traced, lead):
     rule = record.operator.plan.vjp[0 if record.operator.plan.variadic else i]
     if rule is None:
         raise missing_rule(record.operator, i)
-    if record.operator.outputs > 1:
-        raise missing_rule(record.operator, i)
-    c = _call(rule, record, i, Tensor(zeros, probe), True)
+    c = _call(rule, record, i, tensor_of(zeros, probe), True)
     parent = record.parents[i]
     if tuple(c.shape) != parent.shape or c.dtype != parent.dtype:
         c = _fitted(c, record, i, parent, True, ())
     if c.record is None:
-        return value_of(Tensor(zeros)) if not traced else Tensor(zeros)
+        return value_of(tensor_of(zeros)) if not traced else tensor_of(zeros)
     return pull_back([c.record], [t], [probe], traced, lead)[0]
 
 
-def _advance_joint(record, moving, traced, lead):
-    """The tangent through an operator that gives its cotangents together, by the same construction."""
+def _advance_by_transpose(record, moving, traced, lead):
+    """The tangent through an operator with several outputs, or one rule for all inputs, by the same construction."""
     given = {p: moving[p] for p in record.parents if p is not None and p in moving}
     if not given:
         return
@@ -476,8 +517,11 @@ def _advance_joint(record, moving, traced, lead):
     for shape, dtype in zip(shapes, dtypes, strict=True):
         zeros = record.xp.zeros(shape, dtype=dtype or record.xp.float64)
         probes.append(Record(_SOURCE, (), (), shape, zeros.dtype, record.xp))
-        gs.append(Tensor(zeros, probes[-1]))
-    cs = _joint_one(record, gs if several else gs[0], set(given), True)
+        gs.append(tensor_of(zeros, probes[-1]))
+    if record.operator.joint:
+        cs = _joint_one(record, gs if several else gs[0], set(given), True)
+    else:
+        cs = [_contribution(record, i, gs, True, ()) if p in given else None for i, p in enumerate(record.parents)]
     pairs = [(c.record, given[p]) for c, p in zip(cs, record.parents, strict=True) if c is not None and p in given]
     pairs = [(r, t) for r, t in pairs if r is not None]
     found = pull_back([r for r, _ in pairs], [t for _, t in pairs], probes, traced, lead) if pairs else [None] * len(gs)

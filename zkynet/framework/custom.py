@@ -24,6 +24,7 @@ from .record import (
     next_serial,
     operand,
     output_record,
+    tensor_of,
     value_of,
 )
 
@@ -31,11 +32,12 @@ from .record import (
 @contextlib.contextmanager
 def no_grad():
     """A ``with`` block, or decorator, in which nothing is recorded: results are constants to transforms outside."""
-    token = CONTEXT.set(CONTEXT.get().replace(recording=False))
+    outer = CONTEXT.get()
     try:
+        CONTEXT.set(outer.replace(recording=False))
         yield
     finally:
-        CONTEXT.reset(token)
+        CONTEXT.set(outer)
 
 
 class _Custom(Operator):
@@ -52,7 +54,7 @@ class _Custom(Operator):
         name = self.owner.__name__
         # Depth 0: transforms inside, of Newton's method say, are its own affair.
         result = _in_context(
-            CONTEXT.get().replace(depth=0, recording=True), self.owner.function, [Tensor(a) for a in arrays]
+            CONTEXT.get().replace(depth=0, recording=True), self.owner.function, [tensor_of(a) for a in arrays]
         )
         if isinstance(result, (tuple, list, dict)):
             raise TypeError(f"{name}: a function with its own rule returns one array, got a {type(result).__name__}")
@@ -156,7 +158,7 @@ class _Recompute(Operator):
         asked = [r for r, want in zip(boundary, wanted, strict=True) if want]
         found = iter(pull_back([r for r, _ in pairs], cotangents, asked, traced, (), frozenset(boundary)))
         cs = [next(found) if want else None for want in wanted]
-        return [c if c is None or isinstance(c, Tensor) else Tensor(c) for c in cs]
+        return [c if c is None or isinstance(c, Tensor) else tensor_of(c) for c in cs]
 
 
 class _Run:
@@ -164,12 +166,12 @@ class _Run:
 
     def __init__(self, result, start):
         leaves, self.tree = pytree.flatten(result)
-        self.outputs = [r if type(r) is Tensor else Tensor(*operand(r)) for r in leaves]
+        self.outputs = [r if type(r) is Tensor else tensor_of(*operand(r)) for r in leaves]
         self.boundary, self.signature = _explored([y.record for y in self.outputs if y.record is not None], start)
 
     def forget(self):
         """Let go of the history, and keep the values that the second run is compared with."""
-        self.outputs = [Tensor(y._value) for y in self.outputs]
+        self.outputs = [tensor_of(y._value) for y in self.outputs]
 
     def check(self, again):
         """MutationError where the second run is not what this one was: something that the function reads changed."""
@@ -270,12 +272,13 @@ def checkpoint(function: Callable) -> Callable:
             return first.tree.unflatten(first.outputs)
 
         def run():
-            token = REPLAYING.set(True)
+            outer = REPLAYING.get()
             try:
+                REPLAYING.set(True)
                 start = next_serial()
                 return _Run(_in_context(context.replace(draws=log.replay()), function, args, kwargs), start)
             finally:
-                REPLAYING.reset(token)
+                REPLAYING.set(outer)
 
         return first.tree.unflatten(_forgotten(run, first, guards))
 
@@ -283,11 +286,12 @@ def checkpoint(function: Callable) -> Callable:
 
 
 def _in_context(context, function, args, kwargs=MappingProxyType({})):
-    token = CONTEXT.set(context)
+    outer = CONTEXT.get()
     try:
+        CONTEXT.set(context)
         return function(*args, **kwargs)
     finally:
-        CONTEXT.reset(token)
+        CONTEXT.set(outer)
 
 
 def _borrowed(args):
@@ -296,7 +300,7 @@ def _borrowed(args):
 
     def hold(x):
         if type(x) is Tensor:
-            return Tensor(x._value, x.record)  # the caller may assign to entries of his
+            return tensor_of(x._value, x.record)  # the caller may assign to entries of his
         backend = backends.BACKEND_BY_TYPE.get(type(x))
         if backend is None:
             return x
@@ -314,10 +318,14 @@ def _forgotten(run, first, guards):
     first.forget()
     operator = _Recompute(run, first)
     shapes = tuple(tuple(getattr(y._value, "shape", ())) for y in outputs)
-    dtypes = tuple(getattr(y._value, "dtype", None) for y in outputs)
+    dtypes = tuple(_dtype_of_record(y._value) for y in outputs)
     xps = [backends.backend_of(y._value) or HOST for y in outputs]
     if len(outputs) == 1:
         record = make_record(operator, first.boundary, (), shapes[0], dtypes[0], xps[0], guards)
-        return [Tensor(outputs[0]._value, record)]
+        return [tensor_of(outputs[0]._value, record)]
     main = make_record(operator, first.boundary, (), shapes, dtypes, xps[0], guards)
-    return [Tensor(y._value, output_record(main, i) if y.record else None) for i, y in enumerate(outputs)]
+    return [tensor_of(y._value, output_record(main, i) if y.record else None) for i, y in enumerate(outputs)]
+
+
+def _dtype_of_record(value):
+    return complex if type(value) is complex else getattr(value, "dtype", None)

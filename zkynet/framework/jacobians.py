@@ -10,7 +10,7 @@ from zkynet.backends.errors import JacobianTooLargeError, NotDifferentiableError
 
 from . import operations as op
 from .axes import size_of
-from .record import Record, Tensor
+from .record import Record, Tensor, tensor_of
 from .transforms import (
     Trace,
     _gradient,
@@ -144,7 +144,7 @@ def _rows_backward(trace, outputs, chunk_size, traced, holomorphic):
             if y.record is not None:
                 g = _unit_rows(y.record, start, stop)
                 lead = (stop - start,)
-                found = _sweep([y.record], [Tensor(g) if traced else g], trace.records, traced, lead)
+                found = _sweep([y.record], [tensor_of(g) if traced else g], trace.records, traced, lead)
                 if holomorphic:
                     turned = _sweep([y.record], [g * 1j], trace.records, False, lead)
                     check_holomorphic(found, turned, holomorphic)
@@ -160,7 +160,7 @@ def _joined(pieces, y, x, traced, transposed=False):
     if not pieces:
         xp = x.record.xp
         zeros = xp.zeros(shape + inner, dtype=x.record.dtype or xp.float64)
-        return Tensor(zeros) if traced else zeros
+        return tensor_of(zeros) if traced else zeros
     xp = op if traced else backends.backend_of(pieces[0])
     whole = pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
     if transposed:
@@ -182,7 +182,7 @@ def _columns_forward(trace, outputs, chunk_size, traced, holomorphic):
         for start, stop in _chunks(_size(x), widest, chunk_size):
             t = _unit_rows(x.record, start, stop)
             only, lead = _Only(leaves[k]), (stop - start,)
-            moved = _tangents(only, [Tensor(t) if traced else t], outputs, traced, lead)
+            moved = _tangents(only, [tensor_of(t) if traced else t], outputs, traced, lead)
             if holomorphic:
                 check_holomorphic(moved, _tangents(only, [t * 1j], outputs, False, lead), holomorphic)
             for piece, m in zip(pieces, moved, strict=True):

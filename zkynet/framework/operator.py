@@ -25,6 +25,8 @@ class Plan:
         names = list(inspect.signature(cls.forward).parameters.values())[2:]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in names)
         self.inputs = tuple(p.name for p in names)
+        if any(p.default is not p.empty or p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in names):
+            raise TypeError(f"{cls.__name__}.forward: inputs have no defaults and no keywords; settings go to __init__")
         if self.variadic and len(names) != 1:
             raise TypeError(f"{cls.__name__}.forward: a variadic input (*{names[-1].name}) must stand alone")
         self.vjp = tuple(self._rule(cls, "vjp_" + name) for name in self.inputs)
@@ -126,7 +128,9 @@ class Operator(Function):
     makes_view = False  # the output may share memory with an input
     joint = False  # one method vjp(g, y, arrays, wanted, traced) gives all cotangents, Tensors in and out
     outputs = 1
-    promotion: str | None = "common"  # or "inexact" (at least floating point), or None (dtypes as they are)
+    # "common" dtype; "inexact": at least floating point, as NumPy's exp (int8 becomes float16); "floating": the same
+    # with float64 for every integer, as NumPy's divide; None: dtypes as they are
+    promotion: str | None = "common"
     promotes: tuple[str, ...] | None = None  # the inputs promotion speaks of: all of them
 
     plan: Plan

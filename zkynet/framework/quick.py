@@ -9,7 +9,7 @@ from typing import Any
 
 from zkynet.backends import BACKEND_BY_TYPE
 
-from .record import _FLOAT64, CONTEXT, HOST, Record, Tensor, _record, _serials, apply, explain, operand
+from .record import _FLOAT64, CONTEXT, FLOATING, HOST, Record, Tensor, _record, _serials, apply, explain, operand
 
 _new = object.__new__
 _context = CONTEXT.get
@@ -23,21 +23,30 @@ def binary(operator, doc: str) -> Callable[[Any, Any], Tensor]:
         if type(a) is Tensor:
             va = a._value
             ra = a.record
+        elif type(a) is float:
+            va = a
+            ra = None
         else:
-            va, ra = (a, None) if type(a) is float else operand(a)
+            va, ra = operand(a)
         if type(b) is Tensor:
             vb = b._value
             rb = b.record
+        elif type(b) is float:
+            vb = b
+            rb = None
         else:
-            vb, rb = (b, None) if type(b) is float else operand(b)
+            vb, rb = operand(b)
         ka = type(va)
         kb = type(vb)
         if kb is float:
             if ka is float:
                 return _numbers(operator, (_FLOAT64(va), _FLOAT64(vb)), (ra, rb), quick)
-            xp = BACKEND_BY_TYPE.get(ka)
-            if xp is None or (ra is None and va.dtype not in xp.real_dtypes):  # what is tracked is floating point
-                return apply(operator, a, b)
+            if ra is not None and ka is not complex:  # what is tracked is floating point
+                xp = ra.xp
+            else:
+                xp = BACKEND_BY_TYPE.get(ka)
+                if xp is None or va.dtype not in xp.real_dtypes:
+                    return apply(operator, a, b)
             vb = xp.number(vb, va.dtype)
         elif ka is float:
             xp = BACKEND_BY_TYPE.get(kb)
@@ -78,7 +87,7 @@ def binary(operator, doc: str) -> Callable[[Any, Any], Tensor]:
 def unary(operator, doc: str) -> Callable[[Any], Tensor]:
     """The function ``f(x)`` that applies an entrywise operator."""
     forward, quick = operator.forward, operator.plan.quick[1]
-    inexact = operator.promotion == "inexact"
+    inexact = operator.promotion in FLOATING
 
     def function(x):
         if type(x) is not Tensor:

@@ -19,6 +19,7 @@ from .function import Possession
 
 HOST = backends.get("numpy")  # Python numbers alone are computed here, whatever the default backend
 
+FLOATING = ("inexact", "floating")  # kinds of promotion that lead to floating point
 PYTHON_NUMBERS = frozenset((float, int, complex, bool))
 _WEAK_ARRAY = {float: HOST.float64, int: HOST.int64, complex: HOST.complex128, bool: HOST.bool}
 _FLOAT64 = HOST.float64
@@ -50,7 +51,8 @@ class Record:
 
     ``saved`` holds one entry an input and one for the output: the array where some rule names it, its shape and dtype
     where a rule names that alone, None otherwise. ``shape`` and ``dtype`` are the output's (dtype None: a weak Python
-    float, complex: a weak complex number; tuples of both for an operator with several outputs). Serial numbers grow: creation order is topological.
+    float, complex: a weak complex number; tuples of both for an operator with several outputs). Serial numbers grow:
+    creation order is topological.
     """
 
     __slots__ = ("__weakref__", "dtype", "operator", "parents", "saved", "serial", "shape", "xp")
@@ -100,6 +102,8 @@ class Tensor(ArrayLike):
     __slots__ = ("__weakref__", "_value", "is_view", "record")
 
     def __init__(self, value, record=None):
+        if record is None and type(value) not in PYTHON_NUMBERS:
+            value = owned_value(value)
         self._value = value
         self.record = record
 
@@ -108,6 +112,20 @@ class Tensor(ArrayLike):
         """The array, or the Python number, without its history. NumPy arrays are read-only: copy to write."""
         backend = BACKEND_BY_TYPE.get(type(self._value))
         return self._value if backend is None else backend.read_only(self._value)
+
+
+def tensor_of(value, record=None) -> Tensor:
+    """A Tensor of a value that is the engine's own: nothing is looked at."""
+    tensor = _new(Tensor)
+    tensor._value = value
+    tensor.record = record
+    return tensor
+
+
+def owned_value(x: Any) -> Any:
+    """The value of an operand, a copy where the caller could write to it."""
+    value = operand(x)[0]
+    return HOST.own(value) if BACKEND_BY_TYPE.get(type(value)) is HOST and HOST.is_writable(value) else value
 
 
 class Output:
@@ -173,7 +191,7 @@ def apply(operator, *inputs):
             uniform = False
     if uniform and cls not in PYTHON_NUMBERS:
         xp = BACKEND_BY_TYPE.get(cls) or backends.backend_of(first)
-        if operator.promotion == "inexact" and not xp.is_inexact(first.dtype):
+        if operator.promotion in FLOATING and not xp.is_inexact(first.dtype):
             values = promote(operator, xp, values)
     elif cls in PYTHON_NUMBERS and all(type(v) in PYTHON_NUMBERS for v in values):
         return _apply_weak(operator, values, parents, tracked)
@@ -186,9 +204,12 @@ def apply(operator, *inputs):
         raise explain(error, operator, values) from None
     if operator.outputs > 1:
         return _several(operator, inputs, values, parents, tracked, y, xp)
-    result = Tensor(y)
+    if type(y) not in BACKEND_BY_TYPE and backends.backend_of(y) is None:
+        raise explain(TypeError(f"{type(operator).__name__}.forward returned no array; got {y!r}"), operator, values)
+    result = tensor_of(y)
     if operator.makes_view:
         result.is_view = True
+    if xp.is_host and (operator.makes_view or y is values[0] or y.base is not None):
         _own_views(operator, inputs, values, result, xp)
         y = result._value
     if tracked and operator.differentiable and CONTEXT.get().recording and xp.is_inexact(y.dtype):
@@ -219,7 +240,7 @@ def _record(operator, inputs, values, parents, y, shape, dtype, xp):
 def _apply_weak(operator, values, parents, tracked):
     """Python numbers alone: computed in NumPy's double precision, and a number again."""
     arrays = [_WEAK_ARRAY[type(v)](v) for v in values]
-    if operator.promotion == "inexact":
+    if operator.promotion in FLOATING:
         arrays = promote(operator, HOST, arrays)
     try:
         y = operator.forward(HOST, *arrays)
@@ -227,8 +248,8 @@ def _apply_weak(operator, values, parents, tracked):
         raise explain(error, operator, values) from None
     if operator.outputs > 1 or y.shape != ():
         default = backends.default_backend()
-        return apply(operator, *[Tensor(default.asarray(a), r) for a, r in zip(arrays, parents, strict=True)])
-    result = Tensor(float(y) if type(y) is _FLOAT64 else y.item())
+        return apply(operator, *[tensor_of(default.asarray(a), r) for a, r in zip(arrays, parents, strict=True)])
+    result = tensor_of(float(y) if type(y) is _FLOAT64 else y.item())
     if tracked and operator.differentiable and CONTEXT.get().recording and type(result._value) in (float, complex):
         weak = None if type(result._value) is float else complex
         result.record = _record(operator, values, arrays, parents, y, (), weak, HOST)
@@ -237,7 +258,12 @@ def _apply_weak(operator, values, parents, tracked):
 
 def _several(operator, inputs, values, parents, tracked, ys, xp):
     """The Tensors of an operator with several outputs: one Record, and one a picked output."""
-    results = tuple(Tensor(y) for y in ys)
+    if not isinstance(ys, tuple) or len(ys) != operator.outputs:
+        got = f"{len(ys)} arrays" if isinstance(ys, tuple) else type(ys).__name__
+        raise TypeError(
+            f"{type(operator).__name__}.forward must return a tuple of {operator.outputs} arrays, got {got}"
+        )
+    results = tuple(tensor_of(y) for y in ys)
     if tracked and operator.differentiable and CONTEXT.get().recording:
         shape, dtype = tuple(y.shape for y in ys), tuple(y.dtype for y in ys)
         main = _record(operator, inputs, values, parents, tuple(ys), shape, dtype, xp)
@@ -254,8 +280,6 @@ def output_record(main: Record, i: int) -> Record:
 
 def _own_views(operator, inputs, values, result, xp):
     """A view of an array that the caller can still write to becomes a copy: the engine owns what Tensors hold."""
-    if not xp.is_host:
-        return
     for x, value in zip(inputs, values, strict=True):
         if value is x and xp.is_writable(value):
             result._value = xp.own(result._value)
@@ -282,8 +306,8 @@ def promote(operator, xp, values):
     if not indices:
         return [v if _belongs(xp, v) else xp.asarray(v) for v in values]
     dtype = xp.result_type(*[values[i] for i in indices])
-    if operator.promotion == "inexact" and not xp.is_inexact(dtype):
-        dtype = xp.inexact_dtype(dtype)
+    if operator.promotion in FLOATING and not xp.is_inexact(dtype):
+        dtype = xp.inexact_dtype(dtype) if operator.promotion == "inexact" else xp.dtype_of_name("float64")
     converted = []
     for i, v in enumerate(values):
         if not _belongs(xp, v):

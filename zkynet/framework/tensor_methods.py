@@ -137,6 +137,8 @@ def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
     if method == "__call__" and not kwargs and name in KNOWN_UFUNCS:
         return getattr(op, UFUNCS.get(name, name))(*inputs)
     asked = name + ("" if method == "__call__" else f".{method}") + (f" with {', '.join(kwargs)}" if kwargs else "")
+    if method == "at" and isinstance(inputs[0], (Tensor, Possession)):  # NumPy itself would write to a read-only array
+        raise TypeError(f"{asked} cannot write into a Tensor.\nUse x.at[i].add(v), which gives a new one.")
     inputs, kwargs = _constants(asked, (inputs, kwargs))
     return getattr(ufunc, method)(*inputs, **kwargs)
 

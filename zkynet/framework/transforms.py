@@ -14,7 +14,7 @@ from . import pytree
 from .backprop import pull_back, push_forward, seed
 from .function import Function, Input, Parameter
 from .operator import Elementwise
-from .record import CONTEXT, HOST, PYTHON_NUMBERS, Context, Record, Tensor, make_record, operand, value_of
+from .record import CONTEXT, HOST, PYTHON_NUMBERS, Context, Record, Tensor, make_record, operand, tensor_of, value_of
 
 
 class Leaf(Elementwise):
@@ -43,7 +43,7 @@ def lifted(x: Any, name: Callable[[], str]) -> Tensor:
         value, kind = float(value), float
     if kind in PYTHON_NUMBERS and kind is not bool:
         weak = complex if kind is complex else None
-        return Tensor(value, Record(_leaf, (outer,) if outer else (), _NOTHING, (), weak, HOST))
+        return tensor_of(value, Record(_leaf, (outer,) if outer else (), _NOTHING, (), weak, HOST))
     xp = None if kind is bool else backends.backend_of(value)
     if xp is None or not xp.is_inexact(value.dtype):
         dtype = kind.__name__ if xp is None else value.dtype
@@ -58,7 +58,7 @@ def lifted(x: Any, name: Callable[[], str]) -> Tensor:
         value, guard = xp.borrow(value)
         guards = (guard,) if guard is not None else None
     record = make_record(_leaf, (outer,) if outer else (), _NOTHING, tuple(value.shape), value.dtype, xp, guards)
-    return Tensor(value, record)
+    return tensor_of(value, record)
 
 
 _running: set = set()  # the Traces whose function runs now, in any thread
@@ -80,7 +80,7 @@ class Trace:
                 raise TypeError(f"argnums={argnums}: {_title(f)} was called with {len(args)} positional arguments")
             x = args[n]
             if type(x) is float:  # the plainest case, written out
-                lift = Tensor(x, Record(_leaf, (), _NOTHING, (), None, HOST))
+                lift = tensor_of(x, Record(_leaf, (), _NOTHING, (), None, HOST))
                 self.leaves.append(lift)
                 tree = pytree.LEAF
             else:
@@ -109,7 +109,9 @@ class Trace:
             return x, pytree.LEAF
         leaf = lifted(x, lambda: name(path))
         self.leaves.append(leaf)
-        return Tensor(leaf._value, leaf.record), pytree.LEAF  # one of its own: the function may assign to its entries
+        return tensor_of(
+            leaf._value, leaf.record
+        ), pytree.LEAF  # one of its own: the function may assign to its entries
 
     def traced(self, outputs) -> bool:
         """Whether an outer transform may differentiate what this one computes of ``outputs``."""
@@ -121,13 +123,13 @@ class Trace:
         return bool(_running) and reaches_beyond([y.record for y in outputs], self.records)
 
     def run(self, f, kwargs):
-        token = CONTEXT.set(self.context)
-        _running.add(self)
-        try:
+        try:  # set inside: an interrupt may come as soon as it is done
+            CONTEXT.set(self.context)
+            _running.add(self)
             return f(*self.args, **kwargs)
         finally:
+            CONTEXT.set(self.outer)
             _running.discard(self)
-            CONTEXT.reset(token)
 
     @property
     def records(self) -> list[Record]:
@@ -232,7 +234,7 @@ def _number(c, like: Tensor):
     if getattr(value, "shape", None) != () or backends.backend_of(value).is_traced(value):
         return c
     number = value.item() if backends.backend_of(value).is_host else backends.backend_of(value).item(value)
-    return Tensor(number, c.record) if type(c) is Tensor else number
+    return tensor_of(number, c.record) if type(c) is Tensor else number
 
 
 def _gradient(c, leaf: Tensor, traced, conjugate=True, lead=()):
@@ -245,7 +247,7 @@ def _gradient(c, leaf: Tensor, traced, conjugate=True, lead=()):
             zeros = type(leaf._value)(0) if not lead else HOST.zeros(lead, dtype=type(leaf._value))
         else:
             zeros = record.xp.zeros(lead + record.shape, dtype=record.dtype)
-        return Tensor(zeros) if traced else zeros
+        return tensor_of(zeros) if traced else zeros
     if conjugate and _is_complex(leaf):
         c = op.conj(c) if traced else backends.backend_of(c).conj(c)
     return _as_like(c, leaf, traced, lead)
@@ -275,7 +277,7 @@ def _output(y, what, holomorphic, f) -> Tensor:
 
 def _as_tensor(y, what, f) -> Tensor:
     try:
-        return Tensor(*operand(y))
+        return tensor_of(*operand(y))
     except TypeError as error:
         raise TypeError(f"{what}: {_title(f)} did not return a number or an array: {error}") from None
 
@@ -340,7 +342,7 @@ def value_and_grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) 
             found = [None] * len(leaves)
         else:
             g = seed(y.record)
-            found = _sweep([y.record], [Tensor(g) if traced else g], trace.records, traced)
+            found = _sweep([y.record], [tensor_of(g) if traced else g], trace.records, traced)
             if holomorphic and check_kinds([y], leaves, "grad", f):
                 check_holomorphic(found, _sweep([y.record], [g * 1j], trace.records, False), f)
         grads = [_gradient(c, leaf, traced, not holomorphic) for c, leaf in zip(found, leaves, strict=True)]
@@ -437,14 +439,14 @@ def _as_cotangent(g, like: Tensor, what: str, conjugate: bool, traced: bool):
     if xp.is_complex(array.dtype) and not xp.is_complex(dtype):
         raise CotangentError(f"{what} is complex ({array.dtype}), but what it belongs to is real ({dtype}).")
     if traced and record is not None:
-        tensor = op.astype(Tensor(array, record), dtype) if array.dtype != dtype else Tensor(value, record)
+        tensor = op.astype(tensor_of(array, record), dtype) if array.dtype != dtype else tensor_of(value, record)
         return op.conj(tensor) if conjugate else tensor
     array = xp.astype(array, dtype) if array.dtype != dtype else array
     if conjugate and xp.is_complex(dtype):
         array = xp.conj(array)
     if not traced:
         return array
-    return Tensor(xp.own(array) if xp.is_writable(array) else array)  # to be kept: the caller may change his
+    return tensor_of(xp.own(array) if xp.is_writable(array) else array)  # to be kept: the caller may change his
 
 
 def vjp(f: Callable, *args, argnums=None, has_aux=False):
@@ -553,7 +555,7 @@ def _no_tangent(y, traced, lead):
     else:
         xp = backends.backend_of(value)
         zeros = xp.zeros(lead + tuple(value.shape), dtype=value.dtype)
-    return Tensor(zeros) if traced else zeros
+    return tensor_of(zeros) if traced else zeros
 
 
 def hvp(f: Callable, args, vectors):

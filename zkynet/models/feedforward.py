@@ -20,9 +20,9 @@ def fcn(
     """Return a fully connected network: ``fcn((64, 128, 10))`` maps (..., 64) over 128 hidden units to (..., 10).
 
     Between two Linear layers stands what ``activation()`` makes; behind the last one nothing, so a classifier gives
-    logits. The weights are drawn from ``seed``, an int or a zk.Generator: the same numbers on every backend. ``init`` is
-    he_normal for ReLU and glorot_uniform for any other activation unless given; biases begin at zero. ``dtype`` is that
-    of all parameters. ValueError for fewer than two sizes, or a size below 1.
+    logits. The weights are drawn from ``seed``, an int or a zk.Generator: the same numbers on every backend. Unless
+    given, ``init`` is he_normal for ReLU and glorot_uniform for any other activation; biases begin at zero. All
+    parameters have ``dtype``. ValueError for fewer than two sizes, or a size below 1.
     """
     sizes = tuple(sizes)
     if len(sizes) < 2:

@@ -31,8 +31,8 @@ def glorot_uniform(
 ) -> Any:
     """Return an array of ``shape`` and ``dtype``, uniform in [-a, a) with a = sqrt(6 / (fan_in + fan_out)).
 
-    ``fans`` is (fan_in, fan_out); by default the shape itself, which is then (inputs, outputs). It keeps the variance of
-    signals and gradients from layer to layer where the activation is close to linear at 0, as tanh is (Glorot and
+    ``fans`` is (fan_in, fan_out); by default the shape itself, which is then (inputs, outputs). The variance of signals
+    and gradients stays from layer to layer where the activation is close to the identity at 0, as tanh is (Glorot and
     Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010, eq. 16).
     """
     fan_in, fan_out = fans or _fans(shape)
@@ -45,8 +45,8 @@ def he_normal(
 ) -> Any:
     """Return an array of ``shape`` and ``dtype``, normal with mean 0 and standard deviation sqrt(2 / fan_in).
 
-    ``fans`` as in glorot_uniform. For layers in front of a ReLU, which halves the second moment of what it passes on (He,
-    Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015, eq. 10).
+    ``fans`` as in glorot_uniform. For layers in front of a ReLU, which halves the second moment of what it passes on
+    (He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV 2015, eq. 10).
     """
     fan_in, _ = fans or _fans(shape)
     deviation = math.sqrt(2 / max(1, fan_in))

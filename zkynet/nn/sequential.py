@@ -11,9 +11,9 @@ from zkynet.framework.computation_graph import Module
 class Sequential(Module):
     """The layers one behind the other: ``Sequential(f, g)(x)`` is ``g(f(x))``.
 
-    A layer is a Module, or any function of one array such as ``op.relu``. Parameters are called ``layers.0.weight`` and so
-    on. ``model[0]`` is a layer, ``len`` and iteration go over them. ValueError without a layer, TypeError for what cannot
-    be called.
+    A layer is a Module, or any function of one array such as ``op.relu``. Parameters are called ``layers.0.weight`` and
+    so on. ``model[0]`` is a layer, ``len`` and iteration go over them. ValueError without a layer, TypeError for what
+    cannot be called.
     """
 
     def __init__(self, *layers: Callable[[Any], Any]):

@@ -15,8 +15,8 @@ class Adam(Optimizer):
 
         p <- p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    The slots are the decayed sums ``gradients`` = m / (1 - beta1) and ``squares`` = v / (1 - beta2): the constant factors
-    go into two numbers a step, which saves two passes over memory.
+    The slots are the decayed sums ``gradients`` = m / (1 - beta1) and ``squares`` = v / (1 - beta2): the constant
+    factors go into two numbers a step, which saves two passes over memory.
 
     ``lr`` > 0, both ``betas`` in [0, 1), ``eps`` > 0. The squares of a complex gradient are |g|^2, one for both parts;
     PyTorch treats the two parts as separate numbers.

@@ -17,13 +17,13 @@ _HOST = backends.get("numpy")
 class Optimizer:
     """Changes the parameters of a model along their gradients: ``optimizer.update(model, grads)``.
 
-    ``state`` is a plain tree: ``"step"``, the number of updates so far, and for each of the optimizer's ``slots`` a dict
-    of arrays by parameter path, with the parameter's shape and backend.
+    ``state`` is a plain tree: ``"step"``, the number of updates so far, and for each of the optimizer's ``slots`` a
+    dict of arrays by parameter path, with the parameter's shape and backend.
 
     A subclass names its slots, gives the numbers of a step, ``scalars(step)`` with steps counted from 1, and a
-    ``rule(xp, p, g, *slots, *scalars)`` that returns the new ``(p, *slots)``, entry by entry: the same function in every
-    step. It writes into ``p`` and the slots by augmented assignment (``p -= lr * g``) and leaves ``g`` alone; the backend
-    gives it blocks of the arrays themselves where nobody else holds them, copies otherwise.
+    ``rule(xp, p, g, *slots, *scalars)`` that returns the new ``(p, *slots)``, entry by entry: the same function in
+    every step. It writes into ``p`` and the slots by augmented assignment (``p -= lr * g``) and leaves ``g`` alone; the
+    backend gives it blocks of the arrays themselves where nobody else holds them, copies otherwise.
     """
 
     slots: tuple[str, ...] = ()

@@ -12,7 +12,8 @@ class SGD(Optimizer):
 
     ``lr`` > 0; ``momentum`` in [0, 1), 0 for plain descent, which has no slot. The ``velocity`` u begins at the first
     gradient, as in PyTorch; Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
-    learning", ICML 2013, has lr inside u, which is the same while lr stays. Complex parameters follow dL/dRe + i dL/dIm.
+    learning", ICML 2013, has lr inside u, which is the same while lr stays. Complex parameters follow
+    dL/dRe + i dL/dIm.
     """
 
     def __init__(self, lr: float, momentum: float = 0.0):

@@ -1,4 +1,4 @@
-"""Derivatives by differences of values alone: what rules are checked against. Knows NumPy, and nothing of the engine."""
+"""Derivatives by differences of values: what rules are checked against. Knows NumPy, and nothing of the engine."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -156,7 +156,7 @@ def lasting(rows, least):
 
 
 def jacobian_by_complex_step(f: Callable, x):
-    """The Jacobian of ``f`` at ``x`` by complex steps: exact to rounding where ``f`` is analytic. None where it fails."""
+    """The Jacobian of ``f`` at ``x`` by complex steps: exact where ``f`` is analytic. None where it fails."""
     columns = []
     for j in range(x.size):
         moved = x.astype(complex)

@@ -101,12 +101,6 @@ class Leaf:
         """The inverse of ``reals``, differentiable."""
         return op.add(reals[0], op.multiply(reals[1], 1j)) if self.is_complex else reals[0]
 
-    def unit(self, k: int) -> Any:
-        """The array, of the leaf's own form, that place ``k`` of its stretch stands for: 1, or 1j."""
-        part = np.zeros(self.size)
-        part[k] = 1.0
-        return self.native(part)
-
 
 class Problem:
     """``f`` at ``args``: its leaves, its outputs, and how vectors become calls."""
@@ -145,8 +139,9 @@ class Problem:
                 if n not in chosen:
                     continue
                 if _is_module(item):
+                    owner = f" of {titles[n]}{path}" if titles[n] else ""
                     for name, parameter in item.named_parameters().items():
-                        self._add(f"parameter {name!r}" + (f" of {titles[n]}{path}" if titles[n] else ""), parameter, None)
+                        self._add(f"parameter {name!r}{owner}", parameter, None)
                 elif isinstance(item, Parameter):
                     self._add(titles[n] + path, item, None)
                 elif named and type(item) is int:
@@ -169,6 +164,10 @@ class Problem:
     def natives(self, vector, frozen=False) -> list:
         """One array or number a leaf, in double precision; ``frozen``: host arrays that cannot be written to."""
         return [leaf.native(p, frozen) for leaf, p in zip(self.leaves, self.split(vector), strict=True)]
+
+    def originals(self) -> list:
+        """The values of the leaves as they were given: those that can be written to as copies."""
+        return [leaf.xp.own(leaf.original) if leaf.xp is not None else leaf.original for leaf in self.leaves]
 
     def reals(self, vector) -> list:
         """One real array or number a block."""

@@ -83,9 +83,7 @@ def train_digits(
     if optimizer not in OPTIMIZERS:
         raise ValueError(f"train_digits: optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
     with backends.use_backend(backends.default_backend() if backend is None else backend):
-        run = DigitsRun(
-            fcn(SIZES, seed=seed), OPTIMIZERS[optimizer](LEARNING_RATES[optimizer] if lr is None else lr)
-        )
+        run = DigitsRun(fcn(SIZES, seed=seed), OPTIMIZERS[optimizer](LEARNING_RATES[optimizer] if lr is None else lr))
         train, test = split_digits()
         batches = Batches(train, batch_size, seed=seed)
         for number in range(1, epochs + 1):

@@ -7,7 +7,7 @@ the Python array API standard, then NumPy's; the list below is all there is.
 from types import SimpleNamespace
 
 from . import linalg as _linalg
-from .activation import log_softmax, relu, shifted, sigmoid, softmax
+from .activation import log_softmax, relu, shifted, sigmoid, softmax, weights
 from .control import (
     all,
     any,

@@ -37,13 +37,34 @@ class Softmax(Operator):
         self.axis = axis
 
     def forward(self, xp, x):
-        return xp.softmax(x, axis=self.axis)
+        if xp.is_empty(x, self.axis):
+            return x
+        e = xp.exp(shift(xp, x, self.axis))
+        return e / xp.sum(e, axis=self.axis, keepdims=True)
 
     def vjp_x(self, xp, g, y):
         return y * (g - xp.sum(g * y, axis=self.axis, keepdims=True))
 
     def jvp_x(self, xp, t, y):
         return y * (t - xp.sum(t * y, axis=self.axis, keepdims=True))
+
+
+class Weights(Softmax):
+    """Softmax as the gradient of logsumexp: infinities that tie for the largest share evenly, where Softmax is NaN."""
+
+    def forward(self, xp, x):
+        return xp.weights(x, axis=self.axis)
+
+
+def shift(xp, x, axis):
+    """x less its largest entry, which may be infinite; NaN where infinities tie for it, since no limit exists there."""
+    top = xp.max(x, axis=axis, keepdims=True)
+    z = xp.shifted(x, top)
+    infinite = xp.isinf(top)
+    if not xp.is_traced(top) and not bool(xp.any(infinite)):
+        return z
+    tied = infinite & (xp.sum(xp.astype(z == 0, x.dtype), axis=axis, keepdims=True) > 1)
+    return xp.where(tied, xp.nan, z)
 
 
 class LogSoftmax(Operator):
@@ -55,7 +76,9 @@ class LogSoftmax(Operator):
         self.axis = axis
 
     def forward(self, xp, x):
-        z = xp.shifted(x, xp.max(x, axis=self.axis, keepdims=True))
+        if xp.is_empty(x, self.axis):
+            return x
+        z = shift(xp, x, self.axis)
         return z - xp.log(xp.sum(xp.exp(z), axis=self.axis, keepdims=True))
 
     def vjp_x(self, xp, g, y):
@@ -90,6 +113,11 @@ sigmoid = unary(_sigmoid, "1 / (1 + exp(-x)), exact far out on both sides.")
 def softmax(x, axis=-1) -> Tensor:
     """exp(x) / sum(exp(x)) over ``axis``, without overflow."""
     return apply(Softmax(normalize_axes(axis, len(shape_of(x)), "softmax")), x)
+
+
+def weights(x, axis=-1) -> Tensor:
+    """softmax, but infinities that tie for the largest share evenly: the gradient of logsumexp."""
+    return apply(Weights(normalize_axes(axis, len(shape_of(x)), "weights")), x)
 
 
 def log_softmax(x, axis=-1) -> Tensor:

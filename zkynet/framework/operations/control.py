@@ -2,6 +2,7 @@
 
 from zkynet import backends
 
+from ..axes import normalize_axis, size_of
 from ..operator import Operator
 from ..record import HOST, PYTHON_NUMBERS, Tensor, apply, operand
 
@@ -117,28 +118,45 @@ def is_complex(dtype) -> bool:
     return "complex" in str(dtype)
 
 
+def _array(x):
+    """The array of an operand, and its backend."""
+    value = operand(x)[0]
+    if type(value) in PYTHON_NUMBERS:
+        value = HOST.asarray(value)
+    return value, backends.backend_of(value)
+
+
 def any(x) -> Tensor:
     """Whether any entry of a boolean array holds."""
-    value = operand(x)[0]
-    return Tensor(backends.backend_of(value).any(value))
+    value, xp = _array(x)
+    return Tensor(xp.any(value))
 
 
 def all(x) -> Tensor:
     """Whether every entry of a boolean array holds."""
-    value = operand(x)[0]
-    return Tensor(backends.backend_of(value).all(value))
+    value, xp = _array(x)
+    return Tensor(xp.all(value))
+
+
+def _checked(name, shape, axis):
+    """``axis``, if it is one of the shape's with some entry along it."""
+    if axis is not None:
+        axis = normalize_axis(axis, len(shape), name)
+    if (shape[axis] if axis is not None else size_of(shape)) == 0:
+        raise ValueError(f"{name}: an array of shape {tuple(shape)} has no entries along axis {axis}")
+    return axis
 
 
 def argmax(x, axis=None, keepdims=False) -> Tensor:
     """The position of the first largest entry; integers, without a derivative."""
-    value = operand(x)[0]
-    return Tensor(backends.backend_of(value).argmax(value, axis=axis, keepdims=keepdims))
+    value, xp = _array(x)
+    return Tensor(xp.argmax(value, axis=_checked("argmax", value.shape, axis), keepdims=keepdims))
 
 
 def argmin(x, axis=None, keepdims=False) -> Tensor:
     """The position of the first smallest entry; integers, without a derivative."""
-    value = operand(x)[0]
-    return Tensor(backends.backend_of(value).argmin(value, axis=axis, keepdims=keepdims))
+    value, xp = _array(x)
+    return Tensor(xp.argmin(value, axis=_checked("argmin", value.shape, axis), keepdims=keepdims))
 
 
 def finfo(dtype):

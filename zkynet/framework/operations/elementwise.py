@@ -91,6 +91,9 @@ class Pow(Elementwise):
     """a ** b. At a = 0: d/da is 0 where b = 0, d/db is 0 where b >= 0; a negative base never reaches log."""
 
     def forward(self, xp, a, b):
+        # a has b's dtype: where that is integer, both are.
+        if xp.is_integer(b.dtype) and not xp.is_traced(b) and bool(xp.any(b < 0)):
+            raise ValueError("pow: integers to negative integer powers are not allowed; use floats")
         return xp.pow(a, b)
 
     def vjp_a(self, xp, g, a, b):

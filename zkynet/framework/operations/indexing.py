@@ -10,7 +10,7 @@ from zkynet.backends.errors import IndexOutOfBoundsError, ShapeError
 from ..axes import broadcast_shapes, normalize_axis, size_of
 from ..operator import Operator
 from ..record import HOST, PYTHON_NUMBERS, Tensor, apply, kind_of, operand, shape_of
-from .elementwise import add
+from .elementwise import add, multiply
 from .shape import broadcast_to, getitem, permute_dims, reshape
 
 
@@ -88,9 +88,17 @@ def scatter_sum(updates, index, size, axis=-1) -> Tensor:
 def scatter_add(x, index, updates) -> Tensor:
     """x with ``updates`` added at ``x[index]``; entries named several times receive all of their updates."""
     flat = flat_positions(index, shape_of(x))
-    updates = broadcast_to(updates, flat.shape)
+    updates = _spread(updates, flat.shape, x)
     added = apply(ScatterSum(size_of(shape_of(x)), -1), reshape(updates, (-1,)), flat.reshape(-1))
     return add(x, reshape(added, shape_of(x)))
+
+
+def _spread(values, shape, x) -> Tensor:
+    """``values`` repeated to ``shape``; a Python number in the dtype of x, if that can hold it."""
+    like = operand(x)[0]
+    if type(operand(values)[0]) not in (float, int, complex) or type(like) in PYTHON_NUMBERS:
+        return broadcast_to(values, shape)
+    return multiply(values, backends.backend_of(like).ones(shape, dtype=like.dtype))
 
 
 def scatter_set(x, index, values, axis=-1) -> Tensor:
@@ -103,7 +111,7 @@ def scatter_set(x, index, values, axis=-1) -> Tensor:
 def index_set(x, index, values) -> Tensor:
     """x with ``x[index]`` replaced by ``values``; where an entry is named twice the last value counts."""
     flat = flat_positions(index, shape_of(x))
-    values = reshape(broadcast_to(values, flat.shape), (-1,))
+    values = reshape(_spread(values, flat.shape, x), (-1,))
     flat = flat.reshape(-1)
     keep = HOST.last_of_equals(flat)
     if keep is not None:

@@ -2,7 +2,7 @@
 
 from zkynet.backends.errors import ShapeError
 
-from ..axes import lead_shape, normalize_axis, size_of
+from ..axes import broadcast_shapes, lead_shape, normalize_axis, size_of
 from ..operator import Operator
 from ..record import Tensor, apply, kind_of, shape_of
 from . import shape as shapes
@@ -156,6 +156,8 @@ def matmul(a, b) -> Tensor:
             f"matmul: inner sizes differ.\n  got:      {sa} @ {sb}\n"
             f"  expected: {inner[0]} rows on the right, there are {inner[1]}"
         )
+    if len(sa) > 2 or len(sb) > 2:
+        _stacked("matmul", sa, sb)
     if len(sa) > 1 and len(sb) > 1:
         return apply(_matmul, a, b)
     left = reshape(a, (1, *sa)) if len(sa) == 1 else a
@@ -167,6 +169,14 @@ def matmul(a, b) -> Tensor:
     if len(sa) == 1:
         full = full[: len(full) - (len(sb) > 1) - 1] + full[len(full) - (len(sb) > 1) :]
     return reshape(y, full)
+
+
+def _stacked(name, sa, sb):
+    """ShapeError where the stack axes do not broadcast."""
+    try:
+        broadcast_shapes(sa[:-2], sb[:-2])
+    except ShapeError:
+        raise ShapeError(f"{name}: the stacks of {sa} and {sb} do not broadcast: {sa[:-2]}, {sb[:-2]}") from None
 
 
 def tensordot(a, b, axes=2) -> Tensor:
@@ -194,6 +204,8 @@ def einsum(subscripts: str, *arrays) -> Tensor:
     for k, text in enumerate(labels):
         labels[k], operands[k] = _without_repeats(text, operands[k])
     _check_sizes(subscripts, labels, [shape_of(a) for a in operands])
+    if len(operands) == 1 and len(labels[0]) == len(out):
+        return permute_dims(operands[0], [labels[0].index(c) for c in out])
     return apply(Einsum(tuple(labels), out), *operands)
 
 
@@ -254,6 +266,7 @@ def solve(a, b) -> Tensor:
     if len(sb) == 1:
         y = apply(_solve, a, reshape(b, (*sb, 1)))
         return reshape(y, shape_of(y)[:-1])
+    _stacked("solve", sa, sb)
     return apply(_solve, a, b)
 
 

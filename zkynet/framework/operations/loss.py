@@ -4,7 +4,7 @@ from zkynet import backends
 from zkynet.backends.errors import IndexOutOfBoundsError, ShapeError
 
 from ..operator import Operator
-from ..record import Tensor, apply, dtype_of, kind_of, operand, shape_of
+from ..record import HOST, Tensor, apply, dtype_of, kind_of, operand, shape_of
 from .elementwise import square, subtract
 from .indexing import positions
 from .reduction import mean, sum
@@ -21,34 +21,31 @@ def reduced(x, reduction: str) -> Tensor:
 
 
 class SoftmaxCrossEntropy(Operator):
-    """-log softmax(x)[label] row by row: x (N, classes), labels (N,). Its gradient: softmax(x) less 1 at the label."""
+    """-log softmax(x)[label] row by row: x (N, classes), spots (N,). Its gradient: softmax(x) less 1 at the label.
 
-    nondifferentiable = ("labels",)
+    ``spots`` are the positions of the labelled entries of x in row-major order.
+    """
+
+    nondifferentiable = ("spots",)
     promotion = "inexact"
     promotes = ("x",)
 
-    def forward(self, xp, x, labels):
+    def forward(self, xp, x, spots):
         top = xp.max(x, axis=-1, keepdims=True)
         z = xp.shifted(x, top)
         total = xp.sum(xp.exp(z), axis=-1)
-        return xp.log(total) - xp.take(xp.reshape(z, (-1,)), spots(xp, x, labels), axis=-1)
+        return xp.log(total) - xp.take(xp.reshape(z, (-1,)), spots, axis=-1)
 
-    def vjp_x(self, xp, g, x, labels):
+    def vjp_x(self, xp, g, x, spots):
         rows, classes = x.shape
         lead = tuple(g.shape[:-1])
-        hit = xp.scatter_sum(g, spots(xp, x, labels), rows * classes, axis=-1)
-        return xp.softmax(x, axis=-1) * xp.expand_dims(g, axis=-1) - xp.reshape(hit, lead + (rows, classes))
+        hit = xp.scatter_sum(g, spots, rows * classes, axis=-1)
+        return xp.weights(x, axis=-1) * xp.expand_dims(g, axis=-1) - xp.reshape(hit, lead + (rows, classes))
 
-    def jvp_x(self, xp, t, x, labels):
+    def jvp_x(self, xp, t, x, spots):
         lead = tuple(t.shape[:-2])
-        picked = xp.take(xp.reshape(t, lead + (-1,)), spots(xp, x, labels), axis=-1)
-        return xp.sum(xp.softmax(x, axis=-1) * t, axis=-1) - picked
-
-
-def spots(xp, x, labels):
-    """The positions of the labelled entries of x (N, classes) in row-major order."""
-    rows, classes = x.shape
-    return labels + xp.arange(0, rows * classes, classes, dtype=labels.dtype)
+        picked = xp.take(xp.reshape(t, lead + (-1,)), spots, axis=-1)
+        return xp.sum(xp.weights(x, axis=-1) * t, axis=-1) - picked
 
 
 _cross_entropy = SoftmaxCrossEntropy()
@@ -66,31 +63,43 @@ def softmax_cross_entropy(logits, labels, reduction="mean") -> Tensor:
             f"  expected: logits (..., classes) and one label for each row"
         )
     index = checked_labels(labels, shape[-1], logits)
-    losses = apply(_cross_entropy, logits if len(shape) == 2 else reshape(logits, (-1, shape[-1])), reshaped(index))
+    rows = logits if len(shape) == 2 else reshape(logits, (-1, shape[-1]))
+    losses = apply(_cross_entropy, rows, spots(index, shape[-1]))
     return reduced(losses if len(shape) == 2 else reshape(losses, shape[:-1]), reduction)
 
 
-def reshaped(index):
-    """The labels in one row."""
-    return index if len(index.shape) == 1 else backends.backend_of(index).reshape(index, (-1,))
+def spots(index, classes):
+    """The positions of the labelled entries of (N, classes) in row-major order."""
+    xp = backends.backend_of(index)
+    flat = index if len(index.shape) == 1 else xp.reshape(index, (-1,))
+    return flat + xp.arange(0, flat.shape[0] * classes, classes, dtype=flat.dtype)
 
 
 def checked_labels(labels, classes, like):
     """Integer labels in 0 .. classes - 1, on the backend of ``like``; never a label that wraps around."""
     if kind_of(labels) != "integer":
         raise TypeError(f"softmax_cross_entropy: labels must be integers, got dtype {dtype_of(labels)}")
-    index = positions(labels, classes, like, "softmax_cross_entropy: label")
     raw = operand(labels)[0]
+    try:
+        index = positions(labels, classes, like, "softmax_cross_entropy: label")
+    except IndexOutOfBoundsError:
+        refuse_negative(raw, classes)
+        raise
     if index is not raw:  # unchanged where none is negative
-        xp = backends.backend_of(index)
-        negative_ = xp.asarray(raw) < 0
-        if not xp.is_traced(negative_) and bool(xp.any(negative_)):
-            raise NegativeLabelError(
-                "softmax_cross_entropy: a label is negative.\n"
-                f"  expected: labels in 0 .. {classes - 1}\n"
-                "Labels do not count from the end; mask examples out before the loss."
-            )
+        refuse_negative(raw, classes)
     return index
+
+
+def refuse_negative(labels, classes):
+    """NegativeLabelError where a label is below 0."""
+    xp = backends.backend_of(labels) or HOST
+    below = xp.asarray(labels) < 0
+    if not xp.is_traced(below) and bool(xp.any(below)):
+        raise NegativeLabelError(
+            "softmax_cross_entropy: a label is negative.\n"
+            f"  expected: labels in 0 .. {classes - 1}\n"
+            "Labels do not count from the end; mask examples out before the loss."
+        )
 
 
 class NegativeLabelError(IndexOutOfBoundsError, ValueError):

@@ -91,4 +91,6 @@ def dropout(x, rate, generator) -> Tensor:
     shape = shape_of(x)
     bits = generator.bits(xp, size_of(shape))
     mask = xp.reshape(xp.uniform(bits, xp.float64), shape) >= rate
+    if type(value) in PYTHON_NUMBERS:
+        mask = bool(mask)  # a number stays weak
     return multiply(select(mask, x), 1 / (1 - rate))

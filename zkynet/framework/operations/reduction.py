@@ -2,8 +2,8 @@
 
 from ..axes import kept_shape, lead_shape, normalize_axes, normalize_axis, size_of
 from ..operator import Operator
-from ..record import Tensor, apply, dtype_of, kind_of, shape_of
-from .elementwise import astype, divide, log, multiply, square, subtract
+from ..record import PYTHON_NUMBERS, Tensor, apply, dtype_of, kind_of, operand, shape_of
+from .elementwise import astype, divide, log, multiply, positive, square, subtract
 from .shape import concat, getitem, ones_like_shape, permute_dims, reshape
 
 
@@ -86,10 +86,10 @@ class LogSumExp(Reduction):
         return y if self.keepdims else xp.squeeze(y, axis=self.axis)
 
     def vjp_x(self, xp, g, x, y_spec):
-        return self.spread(xp, g, x, y_spec) * xp.softmax(x, axis=self.axis)
+        return self.spread(xp, g, x, y_spec) * xp.weights(x, axis=self.axis)
 
     def jvp_x(self, xp, t, x):
-        return xp.sum(t * xp.softmax(x, axis=self.axis), axis=self.axis, keepdims=self.keepdims)
+        return xp.sum(t * xp.weights(x, axis=self.axis), axis=self.axis, keepdims=self.keepdims)
 
 
 class CumulativeSum(Operator):
@@ -159,11 +159,10 @@ def logsumexp(x, axis=None, keepdims=False) -> Tensor:
 def cumulative_sum(x, *, axis=None, reverse=False, include_initial=False) -> Tensor:
     """The running sum along ``axis`` (None: of a 1-D array), with a leading 0 if ``include_initial``."""
     axis = _only_axis(x, axis, "cumulative_sum")
-    y = apply(CumulativeSum(axis, bool(reverse)), x)
+    y = apply(CumulativeSum(axis, bool(reverse)), widened(x))
     if not include_initial:
         return y
-    first = getitem(y, (Ellipsis, slice(0, 1)) + (slice(None),) * (-axis - 1))
-    zero = multiply(first, 0) if shape_of(first)[axis] else ones_like_shape(y, axis, 0)
+    zero = ones_like_shape(y, axis, 0)
     return concat([y, zero] if reverse else [zero, y], axis=axis)
 
 
@@ -174,17 +173,26 @@ def _only_axis(x, axis, name):
     return normalize_axis(-1 if axis is None else axis, ndim, name)
 
 
+def widened(x):
+    """Small integers as 64-bit ones, booleans as integers: sums and products are, as in NumPy."""
+    kind = kind_of(x)
+    if kind not in ("bool", "integer") or type(operand(x)[0]) in PYTHON_NUMBERS:
+        return x
+    return astype(x, "uint64" if "uint" in str(dtype_of(x)) else "int64")
+
+
 def prod(x, axis=None, keepdims=False) -> Tensor:
     """The product over ``axis``, by halves: exact derivatives of every order, zeros or not. Of nothing it is 1."""
     shape = shape_of(x)
     ndim = len(shape)
     axes = normalize_axes(axis, ndim, "prod")
+    x = widened(x)
+    if not axes:
+        return positive(x)
     kept = tuple(i for i in range(-ndim, 0) if i not in axes)
     count = size_of(tuple(shape[i] for i in axes))
-    y = permute_dims(x, tuple(i + ndim for i in kept + axes)) if axes and kept else x
+    y = permute_dims(x, tuple(i + ndim for i in kept + axes)) if kept else x
     y = reshape(y, tuple(shape[i] for i in kept) + (count,))
-    if kind_of(y) == "bool" or (kind_of(y) == "integer" and str(dtype_of(y)) not in ("int64", "uint64")):
-        y = astype(y, "int64")  # as NumPy: a product of small integers is a long one
     if count == 0:
         y = ones_like_shape(y, -1, 1)
     while count > 1:

@@ -1,0 +1,173 @@
+"""The recorded truths about gradients at awkward points whose operators are here, on every backend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import zkynet as zk
+from support import truths
+from support.numeric import inner
+from support.points import host
+
+G = truths.load()
+pytestmark = pytest.mark.skipif(G is None, reason=f"the recorded truths are not beside this checkout: {truths.path()}")
+CASES = {case["id"]: case for case in G.TRUTHS} if G else {}
+
+# Names that the truths speak of and ``op`` does not have: the list can only shrink.
+NOT_YET = {
+    # fmt: off
+    "nn.avg_pool2d",
+    "nn.batch_norm",
+    "nn.batch_norm_eval",
+    "nn.bce_logits",
+    "nn.conv_transpose1d",
+    "nn.elu",
+    "nn.embedding",
+    "nn.entr",
+    "nn.erf",
+    "nn.erfc",
+    "nn.erfinv",
+    "nn.expm",
+    "nn.gelu",
+    "nn.gelu_tanh",
+    "nn.group_norm",
+    "nn.hardtanh",
+    "nn.huber",
+    "nn.index_mul",
+    "nn.layer_norm",
+    "nn.leaky_relu",
+    "nn.log_sigmoid",
+    "nn.logcumsumexp",
+    "nn.logit",
+    "nn.max_pool2d",
+    "nn.normalize",
+    "nn.relu6",
+    "nn.rms_norm",
+    "nn.segment_sum",
+    "nn.silu",
+    "nn.softplus",
+    "nn.solve_triangular",
+    "nn.xlogy",
+    "xp.angle",
+    "xp.arccos",
+    "xp.arccosh",
+    "xp.arcsin",
+    "xp.arcsinh",
+    "xp.arctan",
+    "xp.arctan2",
+    "xp.arctanh",
+    "xp.array_split",
+    "xp.cbrt",
+    "xp.copysign",
+    "xp.cross",
+    "xp.cumprod",
+    "xp.diag",
+    "xp.diagonal",
+    "xp.diff",
+    "xp.fft.fft",
+    "xp.fft.irfft",
+    "xp.fft.rfft",
+    "xp.fmax",
+    "xp.heaviside",
+    "xp.hypot",
+    "xp.inner",
+    "xp.kron",
+    "xp.linalg.det",
+    "xp.linalg.inv",
+    "xp.linalg.matrix_power",
+    "xp.linalg.multi_dot",
+    "xp.linalg.norm",
+    "xp.linalg.pinv",
+    "xp.linalg.qr",
+    "xp.linalg.slogdet",
+    "xp.linalg.svd",
+    "xp.log10",
+    "xp.log2",
+    "xp.logaddexp",
+    "xp.median",
+    "xp.meshgrid",
+    "xp.nan_to_num",
+    "xp.nanmean",
+    "xp.nansum",
+    "xp.outer",
+    "xp.remainder",
+    "xp.repeat",
+    "xp.roll",
+    "xp.rot90",
+    "xp.sinc",
+    "xp.sinh",
+    "xp.sort",
+    "xp.split",
+    "xp.std",
+    "xp.tan",
+    "xp.tile",
+    "xp.trace",
+    # fmt: on
+}
+FORMS_NOT_YET = {
+    "sh_pad_const": "pad with a value other than 0",
+    "sh_pad_edge": "pad by the edge",
+    "sh_pad_wrap": "pad around",
+}
+READY = [
+    name
+    for name, case in CASES.items()
+    if name not in FORMS_NOT_YET and all(truths.available(n) for n in truths.names_in(case["expr"]))
+]
+CURVED = [name for name in READY if "hess" in CASES[name]]
+
+
+def test_what_is_not_yet_here_is_listed():
+    assert {name for name in G.NAMES if not truths.available(name)} == NOT_YET
+    assert set(FORMS_NOT_YET) <= set(CASES)
+    assert len(READY) >= 145
+
+
+def prepared(name, backend):
+    """The function of a case, its inputs to differentiate, and its cotangent."""
+    case = CASES[name]
+    given = {k: backend.asarray(v) for k, v in G.inputs(case).items()}
+
+    def f(*wanted):
+        values = {**given, **dict(zip(case["wrt"], wanted))}
+        return eval(case["expr"], {"xp": truths.xp, "nn": truths.nn, **lifted(values)})
+
+    return f, [given[k] for k in case["wrt"]], backend.asarray(G.arr(case["cotangent"]))
+
+
+def lifted(values):
+    """Operands that are not differentiated as Tensors too: expressions use their methods."""
+    return {k: v if isinstance(v, zk.Tensor) else zk.op.asarray(v) for k, v in values.items()}
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("name", READY)
+def test_truth(name, backend):
+    case = CASES[name]
+    f, x, g = prepared(name, backend)
+    with backend.errstate():
+        value, pull = zk.vjp(f, *x)
+        gradients = pull(g)
+        problems = G.check(case, *host([value]), dict(zip(case["wrt"], host(gradients))))
+        assert not problems, case.get("why", "")
+        rng = np.random.default_rng(0)
+        v = [np.asarray(rng.normal(size=a.shape)).astype(a.dtype) for a in host(x)]
+        tangent = host([zk.jvp(f, x, [backend.asarray(a) for a in v])[1]])
+    finite = all(np.isfinite(a).all() for a in [*tangent, *host(gradients), *host([g])])
+    if finite:  # forward mode agrees with reverse mode
+        np.testing.assert_allclose(inner(host([g]), tangent), inner(host(gradients), v), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", CURVED)
+def test_second_derivatives(name, backend):
+    """The Hessian of <cotangent, f>."""
+    case = CASES[name]
+    f, x, g = prepared(name, backend)
+    n = len(x)
+    hessian = zk.jacobian(lambda *at: zk.vjp(f, *at)[1](g), tuple(range(n)))(*x)
+    for i, a in enumerate(case["wrt"]):
+        for j, b in enumerate(case["wrt"]):
+            if (a, b) in case["hess"]:
+                problems = G._bad(f"{name} {a}{b}", *host([hessian[i][j]]), case["hess"][a, b], None, 1e-8, 1e-10)
+                assert not problems
