@@ -192,7 +192,7 @@ def unwrapped(tree: Any, inside: bool) -> Any:
     if inside:
         return tree
     if type(tree) is Tensor:
-        return _unwrap(tree)
+        return tree._value if type(tree._value) is float else _unwrap(tree)
     return pytree.map_tree(_unwrap, tree, _is_possession)
 
 
@@ -385,10 +385,8 @@ def check_holomorphic(found, turned, f):
 
 def _regroup(trace, items, argnums):
     """Items, one a leaf, in the structure of the arguments."""
-    if len(items) == len(trace.trees) == 1 and trace.trees[0] is pytree.LEAF:
-        return items[0] if isinstance(argnums, int) else tuple(items)
     rest = iter(items)
-    groups = [tree.unflatten(rest) for tree in trace.trees]
+    groups = [next(rest) if tree is pytree.LEAF else tree.unflatten(rest) for tree in trace.trees]
     return groups[0] if isinstance(argnums, int) else tuple(groups)
 
 

@@ -49,8 +49,8 @@ def check_grads(
     A point where the slopes from the left and the right differ, or do not exist, is refused by name, as is a function
     whose differences do not settle. Entries may differ by ``rtol`` (1e-7) times the expected one plus ``atol`` (1e-9,
     times the largest value or derivative if that is below 1). ``eps``: the first, largest step (2**-9, times the entry
-    if that is above 1). Symmetrise inside ``f`` what an operator reads one triangle of. On JAX a first check takes
-    seconds: every new shape is compiled.
+    if that is above 1). Symmetrise inside ``f`` what an operator reads one triangle of. ``f`` is called some seven
+    times an entry and derivative, so small arguments do; on JAX a first check takes seconds, to compile every shape.
     """
     if order < 1 or not modes or any(mode not in MODES for mode in modes):
         raise ValueError(f"check_grads: needs order >= 1 and modes of 'fwd' and 'rev'; got {order!r} and {modes!r}")

@@ -102,16 +102,15 @@ def column_of_samples(f, x, j, y, tolerance, first_step, eps) -> list[Sample]:
 
 def sample(f, x, j, y, step, tolerance, eps) -> Sample:
     """The slopes at one step: 4-point differences at ``step`` and half of it, and one-sided ones of second order."""
-    values = {}
-    for offset in OFFSETS:
-        moved = x.copy()
-        moved[j] += offset * step
-        values[offset] = f(moved)
-    v = values
+    v = {}
     with np.errstate(all="ignore"):
+        for offset in OFFSETS:
+            moved = x.copy()
+            moved[j] += offset * step
+            v[offset] = f(moved)
         wide = (8 * (v[1] - v[-1]) - (v[2] - v[-2])) / (12 * step)
         near = (8 * (v[0.5] - v[-0.5]) - (v[1] - v[-1])) / (6 * step)
-        largest = np.max(np.abs([y, *values.values()]), axis=0)
+        largest = np.max(np.abs([y, *v.values()]), axis=0)
         noise = eps * (4 * largest / step + np.abs(near) * abs(x[j]) / step)
         error = np.abs(near - wide) + noise
         right = (4 * v[1] - 3 * y - v[2]) / (2 * step)

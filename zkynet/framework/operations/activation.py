@@ -31,7 +31,7 @@ class Sigmoid(Elementwise):
 class Softmax(Operator):
     """exp(x) / sum(exp(x)) over ``axis``, a tuple of negative ints."""
 
-    promotion = "inexact"
+    promotion = "floating"
 
     def __init__(self, axis):
         self.axis = axis
@@ -70,7 +70,7 @@ def shift(xp, x, axis):
 class LogSoftmax(Operator):
     """x - logsumexp(x) over ``axis``, a tuple of negative ints."""
 
-    promotion = "inexact"
+    promotion = "floating"
 
     def __init__(self, axis):
         self.axis = axis

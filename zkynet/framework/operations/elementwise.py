@@ -39,7 +39,7 @@ class Multiply(Elementwise):
 
 
 class Divide(Elementwise):
-    promotion = "inexact"
+    promotion = "floating"
 
     def forward(self, xp, a, b):
         return xp.divide(a, b)
@@ -78,7 +78,7 @@ class Square(Elementwise):
 
 
 class Reciprocal(Elementwise):
-    promotion = "inexact"
+    promotion = "floating"
 
     def forward(self, xp, x):
         return 1 / x

@@ -76,7 +76,7 @@ class Solve(Operator):
 
     broadcasts = True  # over the stack axes
     right_aligned = True
-    promotion = "inexact"
+    promotion = "floating"
 
     def forward(self, xp, a, b):
         return xp.linalg.solve(a, b)
@@ -97,7 +97,7 @@ class Solve(Operator):
 class Cholesky(Operator):
     """The lower factor L of a Hermitian a = L L^H. The gradient is symmetrised (Murray 2016, arXiv:1602.07527)."""
 
-    promotion = "inexact"
+    promotion = "floating"
 
     def forward(self, xp, x):
         return xp.linalg.cholesky(x)

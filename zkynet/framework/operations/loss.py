@@ -27,7 +27,7 @@ class SoftmaxCrossEntropy(Operator):
     """
 
     nondifferentiable = ("spots",)
-    promotion = "inexact"
+    promotion = "floating"
     promotes = ("x",)
 
     def forward(self, xp, x, spots):

@@ -4,7 +4,10 @@ A Generator is State: a key, and a counter that every draw moves on. Draws are P
 same numbers on every backend for the same seed.
 """
 
+import threading
+
 from zkynet import backends
+from zkynet.backends.errors import MutationError
 
 from ..axes import size_of
 from ..function import State
@@ -12,6 +15,9 @@ from ..record import CONTEXT, PYTHON_NUMBERS, Tensor, kind_of, operand, shape_of
 from .elementwise import multiply, select
 
 DRAW = 1 << 32  # counters lie this far apart: no draw of up to 2**34 words reaches into the next
+
+
+_lock = threading.Lock()
 
 
 class Generator(State):
@@ -30,14 +36,21 @@ class Generator(State):
 
     def bits(self, xp, count):
         """``count`` random 64-bit words on backend ``xp``; moves the counter on."""
+        if count > 4 * DRAW:
+            raise ValueError(f"Generator: one draw gives at most {4 * DRAW} numbers, asked for {count}")
         return xp.random_bits(self.key, self._advance() * DRAW, count)
 
     def _advance(self):
         log = CONTEXT.get().draws
         if log is not None:  # inside checkpoint: noted in the first run, replayed in the second
             return log.draw(self)
-        self._value += 1
-        return self._value - 1
+        return self.step()
+
+    def step(self) -> int:
+        """The counter of the next draw; threads that share a generator get different ones."""
+        with _lock:
+            self._value += 1
+            return self._value - 1
 
     def uniform(self, shape, dtype="float64") -> Tensor:
         """Numbers from [0, 1), on the default backend."""
@@ -62,13 +75,18 @@ class DrawLog:
     def draw(self, generator):
         if self.position is not None:
             self.position += 1
-            return self.noted[self.position - 1]
+            if self.position > len(self.noted) or self.noted[self.position - 1][0] is not generator:
+                raise MutationError(
+                    "checkpoint: running the function again drew other random numbers.\n"
+                    f"  first run: {len(self.noted)} draws\n"
+                    "Its draws may depend on its arguments alone."
+                )
+            return self.noted[self.position - 1][1]
         if self.outer is not None:
             counter = self.outer.draw(generator)
         else:
-            counter = generator._value
-            generator._value += 1
-        self.noted.append(counter)
+            counter = generator.step()
+        self.noted.append((generator, counter))
         return counter
 
     def replay(self) -> "DrawLog":

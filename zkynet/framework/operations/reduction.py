@@ -35,7 +35,7 @@ class Mean(Reduction):
     """Arithmetic mean over ``axis``."""
 
     linear = True
-    promotion = "inexact"
+    promotion = "floating"
 
     def forward(self, xp, x):
         return xp.mean(x, axis=self.axis, keepdims=self.keepdims)
@@ -77,7 +77,7 @@ class Min(Extremum):
 class LogSumExp(Reduction):
     """log(sum(exp(x))); its gradient is softmax(x): a probability, with infinities too."""
 
-    promotion = "inexact"
+    promotion = "floating"
 
     def forward(self, xp, x):
         top = xp.max(x, axis=self.axis, keepdims=True)

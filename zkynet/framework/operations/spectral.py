@@ -17,7 +17,7 @@ class Eigh(Operator):
     """
 
     outputs = 2
-    promotion = "inexact"
+    promotion = "floating"
 
     def forward(self, xp, x):
         return tuple(xp.linalg.eigh(x))
