@@ -81,5 +81,9 @@ class Portable:
 
 def _updated(xp, rule, group, scalars):
     p, g, *slots = group
-    new = rule(xp, xp.own(p), g, *[xp.own(slot) for slot in slots], *scalars)
+    real = xp.real(p).dtype
+    numbers = [
+        x if type(x) in (int, float) else xp.astype(x, real) for x in scalars
+    ]  # those of a traced step are arrays
+    new = rule(xp, xp.own(p), g, *[xp.own(slot) for slot in slots], *numbers)
     return tuple(xp.asarray(y, dtype=x.dtype) for x, y in zip((p, *slots), new, strict=True))

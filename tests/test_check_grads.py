@@ -362,8 +362,11 @@ def test_argnums():
     with pytest.raises(GradientCheckError, match="argument 1"):
         check_grads(wrong_product, (X, X + 1), argnums=1)
     check_grads(lambda x, n: x**n, (X[0] ** 2, 3), argnums=(0, 1), order=1)
+    check_grads(Net(), (X,), argnums=-1, order=1)
     with pytest.raises(TypeError, match="no argument to check"):
         check_grads(op.sin, (3,))
+    with pytest.raises(TypeError, match="argnums=1, but there are 1 arguments"):
+        check_grads(op.sin, (X,), argnums=1)
 
 
 def test_holomorphic_functions():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import zkynet as zk
+from support import backends as backends_here
 from zkynet import backends, nn
 from zkynet.backends import numpy as numpy_backend
 from zkynet.backends.errors import GradientMismatchError, TrackedValueError
@@ -119,6 +120,34 @@ def test_every_backend_takes_the_same_steps(name, backend):
     for expected in trajectory(kind(**settings), steps=10):
         optimizer.update(model, {"p": backend.asarray(gradient(host(model.p.value)))})
         assert backend.owns(model.p.value) and np.allclose(host(model.p.value), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_step_can_be_compiled_by_hand(name):
+    """What a step changes goes in and comes out: parameters, slots, and the number of the step, a traced integer."""
+    jax_backend = backends_here.get("jax")
+    kind, settings = SETTINGS[name]
+    start = jax_backend.asarray(START, dtype=jax_backend.float32)
+    model, optimizer, reference, same = Point(start), kind(**settings), Point(start), kind(**settings)
+
+    def loss(model):
+        return op.sum(op.square(model.p) + op.sin(3 * model.p))
+
+    @jax_backend.compile
+    def step(p, state):
+        model.p._value, optimizer.state = p, state
+        value, grads = zk.value_and_grad(loss)(model)
+        optimizer.update(model, grads)
+        return value, model.p._value, optimizer.state
+
+    p, state = start, {"step": 0, **{slot: {"p": jax_backend.zeros((4,), dtype="float32")} for slot in optimizer.slots}}
+    for _ in range(5):
+        value, p, state = step(p, state)
+        expected, grads = zk.value_and_grad(loss)(reference)
+        same.update(reference, grads)
+        assert p.dtype == "float32" and np.allclose(host(p), host(reference.p.value), rtol=1e-5)
+        assert np.allclose(host(value), host(expected), rtol=1e-5)
+    assert int(state["step"]) == 5
 
 
 def test_the_learning_rate_can_change():

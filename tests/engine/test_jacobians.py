@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import zkynet as zk
+from support import backends as backends_here
 from zkynet.errors import JacobianTooLargeError, NotDifferentiableError
 from zkynet.framework import jacobians, op
 
@@ -27,11 +28,8 @@ def test_from_every_rank_to_every_rank(mode):
     for inner in ((), (2,), (2, 3), (1, 2, 1, 2)):
         for outer in ((), (3,), (2, 2), (1, 2, 1, 3)):
             weights = RNG.normal(size=(*outer, *inner))
-            n = len(outer)
-
-            def f(x, weights=weights, axes=tuple(range(n, n + len(inner)))):
-                return op.sum(weights * x, axis=axes)
-
+            axes = tuple(range(-len(inner), 0))
+            f = lambda x, weights=weights, axes=axes: op.sum(weights * x, axis=axes)  # noqa: E731
             found = zk.jacobian(f, mode=mode)(RNG.normal(size=inner))
             assert found.shape == outer + inner
             np.testing.assert_allclose(found, weights)
@@ -151,7 +149,10 @@ def test_wrong_modes_and_outputs():
         zk.jacobian(lambda x: "text")(X)
 
 
-def test_both_directions_agree_on_a_model_of_many_operators(backend):
+@pytest.mark.parametrize("name", ["numpy", "array_api_strict"])  # JAX would compile for a quarter of a minute
+def test_both_directions_agree_on_a_model_of_many_operators(name):
+    backend = backends_here.get(name)
+
     def f(x):
         a = op.concat([op.tanh(x), op.exp(x[::-1])])
         b = op.einsum("i,j->ij", a, x) + op.where(x > 0.15, x, 2 * x)

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from zkynet import backends
 from zkynet.backends import BACKEND_BY_TYPE
-from zkynet.backends.errors import ShapeError, ZkynetError
+from zkynet.backends.errors import ShapeError, TrackedValueError, ZkynetError
 
 from .arraylike import ArrayLike
 from .axes import broadcast_shapes
@@ -43,6 +43,7 @@ class Context:
         return Context(**{**kept, **changes})
 
 
+RUNNING: set[Context] = set()  # the contexts of all transforms whose function runs now, in any thread
 CONTEXT: ContextVar[Context] = ContextVar("zkynet_context", default=Context())  # noqa: B039  (it is immutable)
 
 
@@ -144,8 +145,13 @@ def operand(x: Any) -> tuple[Any, Record | None]:
     if cls in PYTHON_NUMBERS or cls in BACKEND_BY_TYPE:
         return x, None
     if isinstance(x, Possession):
-        bound = CONTEXT.get().bindings.get(x)
-        return (x._value, None) if bound is None else (bound._value, bound.record)
+        context = CONTEXT.get()
+        bound = context.bindings.get(x)
+        if bound is not None:
+            return bound._value, bound.record
+        if RUNNING and context.depth == 0 and context.recording:
+            _refuse_where_bound(x)
+        return x._value, None
     if isinstance(x, Tensor):
         return x._value, x.record
     if hasattr(cls, "__zkynet_tensor__"):
@@ -154,6 +160,16 @@ def operand(x: Any) -> tuple[Any, Record | None]:
     if backends.backend_of(x) is not None:
         return x, None
     return _listed(x), None
+
+
+def _refuse_where_bound(x: Possession) -> None:
+    """TrackedValueError where another thread differentiates with respect to ``x``: here it would be a constant."""
+    if any(x in context.bindings for context in RUNNING.copy()):
+        raise TrackedValueError(
+            f"{x!r} is read in a thread that does not know of the transform that differentiates it elsewhere.\n"
+            "Inside that transform: run the thread's work with contextvars.copy_context().run.\n"
+            "Beside it, where no gradient is wanted: use zk.no_grad()."
+        )
 
 
 def _listed(x: Any) -> Any:

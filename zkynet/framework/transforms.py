@@ -14,7 +14,19 @@ from . import pytree
 from .backprop import pull_back, push_forward, seed
 from .function import Function, Input, Parameter
 from .operator import Elementwise
-from .record import CONTEXT, HOST, PYTHON_NUMBERS, Context, Record, Tensor, make_record, operand, tensor_of, value_of
+from .record import (
+    CONTEXT,
+    HOST,
+    PYTHON_NUMBERS,
+    RUNNING,
+    Context,
+    Record,
+    Tensor,
+    make_record,
+    operand,
+    tensor_of,
+    value_of,
+)
 
 
 class Leaf(Elementwise):
@@ -59,9 +71,6 @@ def lifted(x: Any, name: Callable[[], str]) -> Tensor:
         guards = (guard,) if guard is not None else None
     record = make_record(_leaf, (outer,) if outer else (), _NOTHING, tuple(value.shape), value.dtype, xp, guards)
     return tensor_of(value, record)
-
-
-_running: set = set()  # the Traces whose function runs now, in any thread
 
 
 class Trace:
@@ -120,16 +129,16 @@ class Trace:
         if self.outer.depth > 0 or any([leaf.record.parents for leaf in self.leaves]):
             return True
         # A transform runs in another thread, and this function may have read what it tracks.
-        return bool(_running) and reaches_beyond([y.record for y in outputs], self.records)
+        return bool(RUNNING) and reaches_beyond([y.record for y in outputs], self.records)
 
     def run(self, f, kwargs):
         try:  # set inside: an interrupt may come as soon as it is done
             CONTEXT.set(self.context)
-            _running.add(self)
+            RUNNING.add(self.context)
             return f(*self.args, **kwargs)
         finally:
             CONTEXT.set(self.outer)
-            _running.discard(self)
+            RUNNING.discard(self.context)
 
     @property
     def records(self) -> list[Record]:

@@ -47,7 +47,9 @@ class Linear(Module):
         self.bias = None if offset is None else Parameter("bias", offset)
 
     @staticmethod
-    def _begin(shape, generator, bias, init, dtype):
+    def _begin(
+        shape: tuple[int, int], generator: Generator | int | None, bias: bool, init: Initializer, dtype: Any
+    ) -> tuple[Any, Any]:
         if generator is None:
             raise TypeError(
                 f"Linear{shape} draws its weights and needs a generator.\n"

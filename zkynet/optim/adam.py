@@ -51,7 +51,7 @@ class Adam(Optimizer):
         return f"Adam(lr={self.lr:g}, betas={self.betas}, eps={self.eps:g})"
 
 
-def adam(xp, p, g, gradients, squares, beta1, beta2, rate, eps):
+def adam(xp: Any, p: Any, g: Any, gradients: Any, squares: Any, beta1: Any, beta2: Any, rate: Any, eps: Any) -> tuple:
     gradients *= beta1
     gradients += g
     squares *= beta2

@@ -91,7 +91,7 @@ class Optimizer:
 
     def _add_slots(self, groups: dict[str, list]) -> None:
         """Put the slots of every parameter behind its [p, g]."""
-        if self.state["step"] == 0:
+        if self.slots and not self.state[self.slots[0]]:
             begun = [self.begin(_backend_of(group[0]), group[0]) for group in groups.values()]
             for i, slot in enumerate(self.slots):
                 self.state[slot] = dict(zip(groups, [arrays[i] for arrays in begun], strict=True))

@@ -32,12 +32,12 @@ class SGD(Optimizer):
         return f"SGD(lr={self.lr:g}, momentum={self.momentum:g})"
 
 
-def plain(xp, p, g, lr):
+def plain(xp: Any, p: Any, g: Any, lr: Any) -> tuple:
     p -= lr * g
     return (p,)
 
 
-def with_momentum(xp, p, g, velocity, lr, momentum):
+def with_momentum(xp: Any, p: Any, g: Any, velocity: Any, lr: Any, momentum: Any) -> tuple:
     velocity *= momentum
     velocity += g
     p -= lr * velocity

@@ -7,6 +7,12 @@ from zkynet.backends.errors import GradientCheckError
 from .problem import entry_of
 
 
+def place(values) -> tuple[int, int]:
+    """The row and the column of the largest entry."""
+    k, j = np.unravel_index(np.argmax(values), values.shape)
+    return int(k), int(j)
+
+
 def number(x) -> str:
     return f"{x:.10g}"
 
@@ -16,7 +22,7 @@ def wrong_derivative(name, level, how, got, expected, limit, method) -> Gradient
     difference = np.abs(got - expected)
     wrong = ~(difference <= limit)
     excess = np.where(wrong, np.where(np.isnan(difference), np.inf, difference / limit), -1)
-    k, j = np.unravel_index(np.argmax(excess), excess.shape)
+    k, j = place(excess)
     relative = difference[k, j] / max(np.abs(expected[k, j]), np.finfo(float).tiny)
     return GradientCheckError(
         f"{name}: wrong derivative, order {level.order}, {how}.\n"
@@ -67,7 +73,7 @@ def not_differentiable(name, level, refusals) -> GradientCheckError:
 
 def unsettled(name, level, measured, allowed) -> GradientCheckError:
     """The error for differences that do not reach the tolerance."""
-    k, j = np.unravel_index(np.argmax(measured.error / allowed), allowed.shape)
+    k, j = place(measured.error / allowed)
     return GradientCheckError(
         f"{name}: differences do not settle, order {level.order}; nothing is known about the derivative.\n"
         f"  of:       {entry_of(level.outputs, k)}\n"

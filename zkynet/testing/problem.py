@@ -107,7 +107,7 @@ class Problem:
 
     def __init__(self, f: Callable, args: tuple, argnums=None):
         self.name = getattr(f, "__name__", None) or type(f).__name__
-        chosen = range(len(args)) if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        chosen = _positions(argnums, len(args))
         names, first = _names(f), 0
         if isinstance(f, Module):
             chosen = [*([0] if argnums is None else []), *(n + 1 for n in chosen)]
@@ -118,7 +118,7 @@ class Problem:
         self.items, self.tree = pytree.flatten(self.args, is_leaf=_is_module)
         self.leaves: list[Leaf] = []
         self.places: list[int | None] = []  # where each leaf stands in ``items``; None for a Parameter
-        self._find([c + len(args) if c < 0 else c for c in chosen], titles, argnums is not None)
+        self._find(chosen, titles, argnums is not None)
         if not self.leaves:
             raise NotDifferentiableError(
                 f"check_grads: {self.name} has no argument to check.\n"
@@ -265,6 +265,15 @@ class Problem:
 def rounding(dtype) -> float:
     """The relative rounding of a dtype."""
     return float(np.finfo(dtype).eps) if dtype.name != "bfloat16" else 2.0**-7
+
+
+def _positions(argnums, count) -> list[int]:
+    """Which arguments are asked for, counted from the left."""
+    asked = range(count) if argnums is None else [argnums] if isinstance(argnums, int) else list(argnums)
+    for n in asked:
+        if not -count <= n < count:
+            raise TypeError(f"check_grads: argnums={argnums}, but there are {count} arguments")
+    return [n % count for n in asked]
 
 
 def _call_module(module, *args):
