@@ -10,8 +10,7 @@ from support.engine import nothing_left_behind
 from zkynet.errors import ShapeError
 from zkynet.framework import op
 from zkynet.framework.operator import Operator
-from zkynet.framework.record import apply
-from zkynet.framework.transforms import _running
+from zkynet.framework.record import RUNNING, apply
 
 X = np.array([0.1, 0.2, 0.3])
 
@@ -65,7 +64,7 @@ def test_a_failing_operator_leaves_the_context_as_it_was(where, transform, error
     with nothing_left_behind(), pytest.raises(type(error)) as caught:
         TRANSFORMS[transform](Fault(error, where))
     assert caught.value is error
-    assert not _running
+    assert not RUNNING
 
 
 def subclasses(cls):

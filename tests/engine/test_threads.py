@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -161,6 +162,25 @@ def test_a_parameter_read_in_a_thread_is_no_silent_constant():
         assert "copy_context" in str(error)
     else:
         assert found == 6.0
+
+
+def test_threads_differentiate_one_model_at_the_same_time():
+    p, q = zk.Parameter("p", np.ones(3)), zk.Parameter("q", 2.0)
+    together = threading.Barrier(4, timeout=30)
+
+    def loss(parameters, k):
+        together.wait()  # all are inside
+        found = op.sum(parameters[0] * parameters[0]) * k * parameters[1]
+        together.wait()
+        return found
+
+    def work(k):
+        return zk.grad(loss)((p, q), k)
+
+    with ThreadPoolExecutor(4) as pool:
+        for k, (by_p, by_q) in zip((1.0, 2.0, 3.0, 4.0), pool.map(work, (1.0, 2.0, 3.0, 4.0)), strict=True):
+            np.testing.assert_array_equal(by_p, np.full(3, 4 * k))
+            assert by_q == 3 * k
 
 
 def test_results_in_a_thread_are_arrays_while_another_thread_differentiates():

@@ -75,7 +75,7 @@ def test_a_row_has_what_it_needs(row):
 
 def test_undifferentiable_rows_send_nothing_back(backend):
     for row in ROWS:
-        for point in points(row.name):
+        for point in points(row.name)[: None if backend.is_host else 1]:
             if row.differentiable or not point.inputs or point.weak:
                 continue
             seen = []

@@ -106,7 +106,7 @@ DTYPES = ("bool", "int8", "uint8", "int32", "int64", "float32", "float64", "comp
 @pytest.mark.parametrize("name", ["multiply", "divide", "where", "concat", "matmul", "maximum"])
 def test_promotion_is_numpys(name, a, backend):
     left = np.ones((2, 2), a)
-    for b in (*DTYPES, 1, 1.0, 1j):
+    for b in (*DTYPES, 1, 1.0, 1j)[:: 1 if backend.is_host else 3]:
         right = b if not isinstance(b, str) else np.ones((2, 2), b)
         if not isinstance(b, str) and (name in ("concat", "matmul") or a == "bool"):
             continue

@@ -40,14 +40,55 @@ def test_symmetric_functions_of_the_eigenvalues(matrix, backend):
 
 
 @matrices
-def test_functions_of_the_matrix(matrix, backend):
-    """trace(C f(X)) with f the square, whose gradient is known: (C X + X C) / 1, symmetrised."""
-    c = np.arange(16.0).reshape(4, 4)
-    c = c + c.T
+def test_what_every_choice_of_eigenvectors_gives(matrix, backend):
+    """The trace of the square, through the eigenvectors: V^H g_V vanishes off the diagonal."""
+    square = gradient(lambda x: op.sum(op.real(rebuilt(x, op.square) * np.eye(4))), backend, matrix)
+    np.testing.assert_allclose(square, 2 * matrix, atol=1e-12)
 
-    def f(x):
-        return op.sum(op.real(rebuilt(x, op.square) * backend.asarray(c)))
 
-    if np.array_equal(matrix, EQUAL["all"]) or np.iscomplexobj(matrix) or True:
-        with pytest.raises(np.linalg.LinAlgError, match="equal"):
-            gradient(f, backend, matrix)
+ARBITRARY = {
+    "one eigenvalue of equals": lambda x: op.eigh(x)[0][1],
+    "an eigenvector": lambda x: op.sum(op.real(op.eigh(x)[1][:, 1]) * np.arange(1.0, 5.0)),
+    "a weighted sum": lambda x: op.sum(op.real(rebuilt(x, op.square)) * np.arange(16.0).reshape(4, 4)),
+}
+
+
+@matrices
+@pytest.mark.parametrize("f", ARBITRARY.values(), ids=ARBITRARY)
+def test_what_depends_on_the_choice_is_refused(matrix, f, backend):
+    with pytest.raises(np.linalg.LinAlgError, match="eigenvalues are equal"):
+        gradient(f, backend, matrix)
+
+
+@matrices
+def test_second_order_at_equal_values_is_refused(matrix, backend):
+    def trace(x):
+        return op.sum(op.eigh(x)[0])
+
+    with pytest.raises(np.linalg.LinAlgError, match="second derivatives"):
+        gradient(lambda x: op.sum(op.real(zk.grad(trace)(x))), backend, matrix)
+
+
+@matrices
+def test_forward_mode(matrix, backend):
+    """Along a direction that keeps equal values equal; others turn the eigenvectors at once, and are refused."""
+    x = backend.asarray(matrix)
+    (w, v), (tw, tv) = zk.jvp(op.eigh, [x], [x])
+    np.testing.assert_allclose(*host([tw, w]), atol=1e-12)
+    np.testing.assert_allclose(host([tv])[0], 0, atol=1e-12)
+    turning = np.ones((4, 4)) + np.diag(np.arange(4.0))
+    with pytest.raises(np.linalg.LinAlgError, match="eigenvalues are equal"):
+        zk.jvp(op.eigh, [x], [backend.asarray(turning.astype(matrix.dtype))])
+
+
+def test_one_matrix_of_a_stack(backend):
+    """Where values are equal and where they are not, in one call."""
+    stack = np.stack([EQUAL["part"], (Q * np.arange(1.0, 5.0)) @ Q.T])
+    squares = gradient(lambda x: op.sum(op.eigh(x)[0] ** 2), backend, stack)
+    np.testing.assert_allclose(squares, 2 * stack, atol=1e-12)
+
+
+def test_close_values_are_not_equal(backend):
+    matrix = (Q * np.array([1.0, 1.0 + 1e-6, 3.0, 4.0])) @ Q.T
+    found = gradient(lambda x: op.eigh(x)[0][0], backend, matrix)
+    np.testing.assert_allclose(found, np.outer(Q[:, 0], Q[:, 0]), atol=1e-6)

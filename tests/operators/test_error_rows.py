@@ -1,4 +1,4 @@
-"""The recorded rows about errors: what a wrong call gets is one exception on every backend, and never a wrong number."""
+"""The recorded rows about errors: a wrong call gets one exception on every backend, and never a wrong number."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import zkynet as zk
+from support import backends as backends_here
 from support.cases import DIFFERENTIABLE, ROWS
 from support.numeric import inner
 from support.points import assert_close, host, op_function, own, points, pull, push
@@ -36,7 +37,9 @@ def default_backend(request):
 
 @names
 def test_forward_is_numpys(name, backend):
-    for point in points(name):
+    found = points(name)
+    step = -(-len(found) // 6) if backend.name == "jax" else 1  # it compiles for each new shape
+    for point in found[::step]:
         y = point.row.call(op, own(backend, point.sample.operands), point.sample.settings)
         y = list(y) if isinstance(y, tuple) else [y]
         truth = point.truth()
@@ -49,15 +52,23 @@ def test_forward_is_numpys(name, backend):
 @differentiable
 def test_first_derivatives(name, backend):
     for point in few(name, backend):
-        f, x, g, v = op_function(point), own(backend, point.inputs), own(backend, point.g), own(backend, point.v)
-        value, pullback = zk.vjp(f, *x)
-        gradients = pullback(g)
-        assert_close(value, point.truth(), 1e-12, point.sample)
-        assert_close(gradients, point.gradients, 1e-8, point.sample)
-        _, tangents = zk.jvp(f, x, v)
-        assert_close(tangents, point.tangents, 1e-8, point.sample)
-        left, right = inner(host(g), host(tangents)), inner(host(gradients), host(v))
-        np.testing.assert_allclose(left, right, rtol=1e-10, atol=1e-10, err_msg=point.sample)
+        check_first(point, backend)
+
+
+def check_first(point, backend):
+    f, x, g, v = op_function(point), own(backend, point.inputs), own(backend, point.g), own(backend, point.v)
+    value, pullback = zk.vjp(f, *x)
+    gradients = pullback(g)
+    assert_close(value, point.truth(), 1e-12, point.sample)
+    assert_close(gradients, point.gradients, 1e-8, point.sample)
+    _, tangents = zk.jvp(f, x, v)
+    assert_close(tangents, point.tangents, 1e-8, point.sample)
+    left, right = inner(host(g), host(tangents)), inner(host(gradients), host(v))
+    np.testing.assert_allclose(left, right, rtol=1e-10, atol=1e-10, err_msg=point.sample)
+    for now, before in zip(host([*x, *g, *v]), host([*point.inputs, *point.g, *point.v])):
+        assert now.tobytes() == before.tobytes(), point.sample  # nothing was written to
+    for again, once in zip(host(pullback(g)), host(gradients)):
+        assert again.tobytes() == once.tobytes(), point.sample  # a pullback may be called any number of times
 
 
 @differentiable
@@ -96,16 +107,24 @@ def check_second(point, backend):
 def test_complex_derivatives(name, backend):
     """The gradient of Re <g, f> is dL/dRe + i dL/dIm."""
     for point in few(name, backend, is_complex=True):
-        f, x, g, v = op_function(point), own(backend, point.inputs), own(backend, point.g), own(backend, point.v)
-        value, pullback = zk.vjp(f, *x)
-        gradients = pullback(g)
-        assert_close(value, point.truth(), 1e-12, point.sample)
-        assert_close(gradients, point.gradients, 1e-8, point.sample)
-        _, tangents = zk.jvp(f, x, v)
-        assert_close(tangents, point.tangents, 1e-8, point.sample)
-        left, right = inner(host(g), host(tangents)), inner(host(gradients), host(v))
-        np.testing.assert_allclose(left, right, rtol=1e-10, atol=1e-10, err_msg=point.sample)
+        check_first(point, backend)
         check_second(point, backend)
+
+
+@differentiable
+def test_compiled_gives_what_eager_gives(name):
+    """A function that JAX compiles, with its differentiation inside."""
+    jax = backends_here.get("jax")
+    point = few(name, jax)[0]
+    f, x, g = op_function(point), own(jax, point.inputs), own(jax, point.g)
+
+    def both(x, g):
+        value, pullback = zk.vjp(f, *x)
+        return value, pullback(g)
+
+    value, gradients = jax.compile(both)(x, g)
+    assert_close(value, point.truth(), 1e-12, point.sample)
+    assert_close(gradients, point.gradients, 1e-8, point.sample)
 
 
 LEADS = ((3,), (2, 1))

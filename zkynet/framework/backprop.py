@@ -67,7 +67,7 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=
     for root, g in zip(roots, cotangents, strict=True):
         if root in needed:
             waiting[root] = g if root not in waiting else waiting[root] + g
-    found = {}
+    found: dict = {}
     _sweep_back(order, waiting, found, needed, asked_set, barrier, traced, lead)
     return [found.get(record) for record in asked]
 

@@ -43,7 +43,7 @@ class Function:
 
 def _state_without(x: Any, key: str) -> Any:
     """What copying and pickling keep of an object: all but what makes it this one, for a copy is another."""
-    state = object.__getstate__(x)  # type: ignore[attr-defined]
+    state: Any = object.__getstate__(x)
     if isinstance(state, tuple):  # with slots
         return ({k: v for k, v in (state[0] or {}).items() if k != key}, state[1])
     return None if state is None else {k: v for k, v in state.items() if k != key}

@@ -110,7 +110,8 @@ def flatten_like(structure: Treedef, tree: Any, path: str = "") -> list:
     """
     if structure.children is None:
         return [tree]
-    names = list(children_of(structure.node)[0])
+    inside = children_of(structure.node)
+    names = list(inside[0]) if inside else []
     found = _named_children(structure.node, names, tree)
     if found is None:
         at = f" at {path}" if path else ""

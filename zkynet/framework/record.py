@@ -17,7 +17,7 @@ from .arraylike import ArrayLike
 from .axes import broadcast_shapes
 from .function import Possession
 
-HOST = backends.get("numpy")  # Python numbers alone are computed here, whatever the default backend
+HOST: Any = backends.get("numpy")  # Python numbers alone are computed here, whatever the default backend
 
 FLOATING = ("inexact", "floating")  # kinds of promotion that lead to floating point
 PYTHON_NUMBERS = frozenset((float, int, complex, bool))

@@ -47,7 +47,11 @@ _NOTHING = (None, None)  # what a leaf saves
 def lifted(x: Any, name: Callable[[], str]) -> Tensor:
     """A fresh Tensor for ``x``, with a Record of its own: the leaf of one transform."""
     try:
-        value, outer = operand(x)
+        if isinstance(x, Parameter):  # not by operand, which refuses to read it while another thread differentiates it
+            bound = CONTEXT.get().bindings.get(x)
+            value, outer = (x._value, None) if bound is None else (bound._value, bound.record)
+        else:
+            value, outer = operand(x)
     except TypeError as error:
         raise TypeError(f"cannot differentiate with respect to {name()}: {error}") from None
     kind = type(value)
@@ -259,7 +263,15 @@ def _gradient(c, leaf: Tensor, traced, conjugate=True, lead=()):
         return tensor_of(zeros) if traced else zeros
     if conjugate and _is_complex(leaf):
         c = op.conj(c) if traced else backends.backend_of(c).conj(c)
+    if not traced and record.xp.is_host:
+        c = _on_host(c)
     return _as_like(c, leaf, traced, lead)
+
+
+def _on_host(c):
+    """A gradient of a host array that followed arrays of a device, back on the host."""
+    home = backends.backend_of(c)
+    return c if home.is_host or home.is_traced(c) else home.to_numpy(c)
 
 
 def _is_complex(x: Tensor) -> bool:
@@ -441,6 +453,9 @@ def _as_cotangent(g, like: Tensor, what: str, conjugate: bool, traced: bool):
             f"{what} has the wrong shape.\n  got:      {got}\n  expected: {shape}\nIt is never broadcast."
         )
     xp = HOST if weak else backends.backend_of(target)
+    home = backends.backend_of(value)
+    if home is not None and home is not xp:
+        backends.common_backend([xp, home])  # raises for two devices
     dtype = (xp.complex128 if type(target) is complex else xp.float64) if weak else target.dtype
     array = value if xp.owns(value) else xp.asarray(value)
     if xp.is_complex(array.dtype) and not xp.is_complex(dtype):

@@ -54,18 +54,7 @@ def check_grads(
     """
     if order < 1 or not modes or any(mode not in MODES for mode in modes):
         raise ValueError(f"check_grads: needs order >= 1 and modes of 'fwd' and 'rev'; got {order!r} and {modes!r}")
-    check = Check(Problem(f, tuple(args), argnums), [m for m in MODES if m in modes], rtol, atol, eps)
-    try:
-        with np.errstate(all="ignore"):
-            check.run(order, holomorphic)
-    except GradientCheckError:
-        raise
-    except Exception as error:
-        if isinstance(error, ValueError) and "read-only" in str(error):
-            what = f"something writes into an array that it was given, in {check.doing} ({error})"
-            raise GradientCheckError(f"{check.name}: {what}.\n{PURE}") from error
-        error.add_note(f"in {check.name}, while it computed {check.doing}")
-        raise
+    Check(Problem(f, tuple(args), argnums), [m for m in MODES if m in modes], rtol, atol, eps).run(order, holomorphic)
 
 
 class Check:
@@ -82,6 +71,20 @@ class Check:
         self.scale = 0.0  # the largest value or derivative so far
 
     def run(self, order, holomorphic):
+        """The whole check; errors that are not its own get a note that says what was computed."""
+        try:
+            with np.errstate(all="ignore"):
+                self.check(order, holomorphic)
+        except GradientCheckError:
+            raise
+        except Exception as error:
+            if isinstance(error, ValueError) and "read-only" in str(error):
+                what = f"something writes into an array that it was given, in {self.doing} ({error})"
+                raise GradientCheckError(f"{self.name}: {what}.\n{PURE}") from error
+            error.add_note(f"in {self.name}, while it computed {self.doing}")
+            raise
+
+    def check(self, order, holomorphic):
         calls = Calls(self.problem, self.point, self.name)
         y = calls.value()
         level = first_level(self.problem)
