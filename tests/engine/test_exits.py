@@ -1,6 +1,8 @@
 """Ways out of tracking: explicit ones work; by accident a tracked value never turns into a constant."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -276,3 +278,41 @@ def test_a_parameter_compares_by_entries_with_values_and_by_identity_with_its_li
     np.testing.assert_array_equal((p != np.array([0.0, 1.0])).value, [False, True])
     np.testing.assert_array_equal(zk.grad(lambda p: op.sum(op.where(p == 0.0, 3.0, p)))(p), [0.0, 0.0])
     assert (p == None, p != "p") == (False, True)  # noqa: E711
+
+
+# ---- copies and pickles ----
+
+
+def test_a_deep_copy_of_a_tensor_is_an_operator():
+    def f(x):
+        state = copy.deepcopy({"x": x, "list": [x, x * 2.0]})
+        return op.sum(state["x"] * state["list"][1])
+
+    np.testing.assert_array_equal(zk.grad(f)(X), 4 * X)
+    np.testing.assert_array_equal(zk.hessian(f)(X), 4 * np.eye(3))
+
+
+def test_a_shallow_copy_shares_its_history_and_is_assigned_alone():
+    def f(x):
+        y = x * 1.0
+        z = copy.copy(y)
+        z[0] = 10.0
+        return op.sum(y * y) + op.sum(z)
+
+    np.testing.assert_array_equal(zk.grad(f)(X), 2 * X + [0.0, 1.0, 1.0])
+
+
+def test_pickling_a_tracked_tensor_is_no_way_out():
+    with pytest.raises(TrackedValueError):
+        zk.grad(lambda x: op.sum(pickle.loads(pickle.dumps(x))))(X)
+    for duplicate in (lambda t: pickle.loads(pickle.dumps(t)), copy.deepcopy, copy.copy):
+        for t in (op.sin(X), op.sin(2.0), op.stop_gradient(X)):
+            np.testing.assert_array_equal(duplicate(t).value, t.value)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_parameter_is_not_copied_while_it_is_differentiated(duplicate):
+    p = zk.Parameter("p", X)
+    with pytest.raises(TrackedValueError, match="would be a constant"):
+        zk.grad(lambda p: op.sum(duplicate(p) * p))(p)
+    duplicate(p)

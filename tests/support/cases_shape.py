@@ -178,46 +178,49 @@ MOVES = (
 )
 
 FIRST, ROWS_, WIDE = A([0, 2, 0]), A([[0], [1]]), A([[1, 0, 1]])
-INDICES = (
-    (slice(1, None), FIRST),
-    1,
-    -1,
-    (..., 0),
-    (slice(None, None, -1), slice(0, 3, 2)),
-    (None, 1, ..., None),
-    (slice(3, 0, -2), 1),
-    slice(5, 2),
-    (),
-    ...,
-    FIRST,
-    A([-1, -3]),
-    A(1),
-    (ROWS_, WIDE),
-    (FIRST, 1),
-    (1, slice(None), FIRST),  # advanced indices that stand apart: their axes come first
-    (FIRST, slice(None), 1),
-    (slice(None), FIRST, FIRST),
-    (FIRST, None, slice(0, 2)),
-    (None, FIRST, slice(1, 2)),
-    (..., ROWS_, WIDE),
-    np.zeros(0, int),
-    (np.zeros((2, 0), int), 1),
-    A([True, False, True]),
-    (slice(None), A([True, False, True, True])),
-    np.ones((3, 4), bool),
-    np.zeros((3, 4), bool),
-    (A([True, False, True]), A([0, 3])),
-    (A([True, False, True]), slice(None), A([0, 1])),
-    [0, 2, 2],
-)
+INDICES = {
+    (3, 4): (
+        (slice(1, None), FIRST),
+        (slice(None, None, -1), slice(0, 3, 2)),
+        (ROWS_, WIDE),
+        A([True, False, True]),
+        (None, 1, ..., None),
+        (FIRST, 1),
+        1,
+        -1,
+        (..., 0),
+        (slice(3, 0, -2), 1),
+        slice(5, 2),
+        (),
+        ...,
+        FIRST,
+        A([-1, -3]),
+        A(1),
+        (FIRST, None, slice(0, 2)),
+        (None, FIRST, slice(1, 2)),
+        (..., ROWS_, WIDE),
+        np.zeros(0, int),
+        (np.zeros((2, 0), int), 1),
+        (slice(None), A([True, False, True, True])),
+        np.ones((3, 4), bool),
+        np.zeros((3, 4), bool),
+        (A([True, False, True]), A([0, 3])),
+        [0, 2, 2],
+    ),
+    (3, 4, 3): (
+        (1, slice(None), FIRST),  # advanced indices that stand apart: their axes come first
+        (FIRST, slice(None), 1),
+        (slice(None), FIRST, FIRST),
+        (slice(None), FIRST, ..., 1),  # an Ellipsis parts them, even where it stands for no axis
+        (A([True, False, True]), slice(None), A([0, 1])),
+    ),
+    (0, 3): ((slice(0, 1), 1),),
+}
 
 
 def indexed(name):
     """Samples of x[index], for as many kinds of index as NumPy has."""
-    for item in INDICES:
-        apart_ = isinstance(item, tuple) and len(item) == 3 and ... not in [type(i) for i in item]
-        yield draw(name, (3, 4, 3) if apart_ else (3, 4), item=item)
-    yield draw(name, (0, 3), item=(slice(0, 1), 1))
+    return [draw(name, shape, item=item) for shape, items in INDICES.items() for item in items]
 
 
 def written(name):
@@ -239,7 +242,7 @@ def written(name):
 
 OFF_INDEX = tuple(
     Bad((np.ones((3, 4)), np.ones(())), IndexError, "", {"item": item})
-    for item in (3, (0, 4), -4, A([0, 3]), A([-4]), (0, 0, 0), A([True, False]), A([0.5]))
+    for item in (3, (0, 4), -4, A([0, 3]), A([-4]), (0, 0, 0), A([True, False]), A([0.5]), (A([0, 1]), A([0, 1, 2])))
 )
 
 INDEXING = (

@@ -8,31 +8,47 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any, NamedTuple
 
+from zkynet.bench.workloads import Workload
+
 SAMPLE = 0.01  # seconds that one sample of a short function should take
 _PAUSE = 0.002  # seconds before a sample: the worker threads of the library before it go to sleep
 
 
-def race(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds a call, one sample a round, of each function: A B C A B C ..., after two calls to warm up."""
-    for run in runs.values():
-        run()
-        run()
-    calls = {name: max(1, round(SAMPLE / _seconds(run, 1))) for name, run in runs.items()}
-    times: dict[str, list[float]] = {name: [] for name in runs}
+def race(workload: Workload, peers: list[str], rounds: int) -> dict[str, list[float]]:
+    """Seconds a call, one sample a round, of each peer: A B C A B C ..., warmed up before."""
+    samplers = {peer: _sampler(workload, workload.make(peer)) for peer in peers}
+    times: dict[str, list[float]] = {peer: [] for peer in peers}
     gc.collect()
-    gc.freeze()  # a collection in one function's turn need not walk what the other libraries loaded
+    gc.freeze()  # a collection in one library's turn need not walk what the others loaded
     try:
         for _ in range(rounds):
-            for name, run in runs.items():
-                time.sleep(_PAUSE)
-                run()  # what the others pushed out of the caches comes back
-                times[name].append(_seconds(run, calls[name]))
+            for peer, sample in samplers.items():
+                times[peer].append(sample())
     finally:
         gc.unfreeze()
     return times
 
 
-def _seconds(run, calls) -> float:
+def _sampler(workload: Workload, run: Callable[[], Any]) -> Callable[[], float]:
+    """A function that takes one sample of ``run``."""
+    read = workload.seconds
+    if read is not None:
+        return lambda: read(run())
+    if workload.process:
+        return lambda: _seconds(run, 1)
+    run()
+    run()
+    calls = max(1, round(SAMPLE / min(_seconds(run, 1) for _ in range(3))))
+
+    def sample() -> float:
+        time.sleep(_PAUSE)
+        run()  # what the others pushed out of the caches comes back
+        return _seconds(run, calls)
+
+    return sample
+
+
+def _seconds(run: Callable[[], Any], calls: int) -> float:
     start = time.perf_counter()
     for _ in range(calls):
         run()
@@ -40,9 +56,9 @@ def _seconds(run, calls) -> float:
 
 
 class Ratio(NamedTuple):
-    """Our time over a peer's: the median of the rounds, the extremes, and that of the best times."""
+    """zkynet's time over a peer's, lower is better: the median and the extremes of the rounds, and of the best times."""
 
-    middle: float
+    median: float
     low: float
     high: float
     best: float

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from zkynet.backends.errors import BackendError
-from zkynet.cli import train
+from zkynet.cli import bench, train
 from zkynet.cli.parsing import Parser, sentence
 
-COMMANDS = (train,)  # each module has add(subparsers), which sets `run`, a function of the parsed arguments
+COMMANDS = (train, bench)  # each module has add(subparsers), which sets `run`, a function of the parsed arguments
 
 
 def build_parser() -> Parser:

@@ -60,9 +60,10 @@ def jacobian(f: Callable, argnums=0, *, mode="auto", chunk_size=None, has_aux=Fa
         turn = holomorphic and check_kinds(outputs, trace.leaves, "jacobian", f)
         compute = _rows_backward if way == "rev" else _columns_forward
         blocks = compute(trace, outputs, chunk_size, traced, f if turn else None)
-        rows = [_regroup(trace, handed_out(row, traced, trace.leaves), argnums) for row in blocks]
+        inside = traced or trace.outer.depth > 0
+        rows = [_regroup(trace, handed_out(row, traced, inside, trace.leaves), argnums) for row in blocks]
         blocks = tree.unflatten(rows)
-        return (blocks, unwrapped(aux, traced or trace.outer.depth > 0)) if has_aux else blocks
+        return (blocks, unwrapped(aux, inside)) if has_aux else blocks
 
     return jacobian_of_f
 
@@ -167,9 +168,16 @@ def _joined(pieces, y, x, traced, transposed=False):
         whole = xp.matrix_transpose(xp.reshape(whole, (size_of(inner), size_of(shape))))
     block = xp.reshape(whole, shape + inner)
     dtype = x.record.dtype or getattr(y._value, "dtype", None)  # a gradient's, whichever way it was computed
-    if dtype is not None and block.dtype != dtype and xp.is_complex(block.dtype) == xp.is_complex(dtype):
-        block = xp.astype(block, dtype)
+    if dtype is not None and _bare(dtype) != _bare(block.dtype) and xp.is_complex(block.dtype) == xp.is_complex(dtype):
+        block = xp.astype(block, _bare(dtype))
     return block if shape + inner != () else _number(block, x)
+
+
+def _bare(dtype) -> str:
+    """The name of a dtype of any library, or of Python's numbers."""
+    if isinstance(dtype, type):
+        return "complex128" if dtype is complex else "float64"
+    return str(dtype).rpartition(".")[2]
 
 
 def _columns_forward(trace, outputs, chunk_size, traced, holomorphic):

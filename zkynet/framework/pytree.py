@@ -45,7 +45,7 @@ def rebuild(node: Any, children: list) -> Any:
             return cls(node.default_factory, pairs)
         return cls(pairs)
     if isinstance(node, tuple) and hasattr(node, "_fields"):
-        return cls(*children)
+        return cls._make(children)
     if hasattr(cls, "tree_unflatten"):
         return node.tree_unflatten(children)
     if dataclasses.is_dataclass(node):

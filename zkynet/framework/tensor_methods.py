@@ -6,10 +6,10 @@ from zkynet import backends
 from zkynet.backends.errors import MutationError, TrackedValueError
 
 from . import operations as op
-from .function import Possession
+from .function import Input, Possession
 from .operations.indexing import At, index, index_set
 from .pytree import map_tree
-from .record import HOST, Tensor, dtype_of, kind_of, operand, shape_of
+from .record import HOST, Tensor, dtype_of, is_tracked, kind_of, operand, shape_of, tensor_of
 
 
 def _exit(what):
@@ -66,6 +66,28 @@ def _repr(self) -> str:
     value, record = operand(self)
     text = repr(value).replace("\n", "\n       ")
     return f"Tensor({text})" if record is None else f"Tensor({text}, tracked)"
+
+
+def _copied(self) -> Tensor:
+    return tensor_of(self._value, self.record)
+
+
+def _deeply_copied(self, memo) -> Tensor:
+    return op.copy(self)  # an operator like others: a copy of the history itself would belong to no transform
+
+
+def _reduced(self, protocol=None):
+    return op.asarray, (_exit(lambda value: value)(self),)
+
+
+def _owned_state(self):
+    """What copying and pickling keep: not of what is differentiated just now, for the copy would be a constant."""
+    if is_tracked(self):
+        raise TrackedValueError(
+            f"{self!r} is being differentiated; a copy of it would be a constant.\n"
+            "Copy it outside of the transform, or take .value for its array."
+        )
+    return Input.__getstate__(self)
 
 
 def _format(self, spec) -> str:
@@ -298,5 +320,9 @@ for _name, _method in METHODS.items():
         setattr(_class, _name, _method)
 Possession.__eq__ = _owned_equal  # type: ignore[method-assign]
 Possession.__ne__ = _owned_not_equal  # type: ignore[method-assign]
+Possession.__getstate__ = _owned_state  # type: ignore[method-assign]
+Tensor.__copy__ = _copied  # type: ignore[attr-defined]
+Tensor.__deepcopy__ = _deeply_copied  # type: ignore[attr-defined]
+Tensor.__reduce_ex__ = _reduced  # type: ignore[method-assign, assignment]
 Tensor.__repr__ = _repr  # type: ignore[method-assign]
 Tensor.__setitem__ = _setitem  # type: ignore[attr-defined, index]

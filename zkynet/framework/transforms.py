@@ -221,10 +221,18 @@ def _is_possession(x) -> bool:
     return isinstance(x, (Function, Input))
 
 
-def handed_out(items: list, traced: bool, leaves) -> list:
-    """Computed arrays for the caller, writable and held by nobody else; each may stand in ``items`` alone."""
-    if not traced:
-        for xp in {leaf.record.xp for leaf in leaves if leaf.record.dtype is not None}:
+def handed_out(items: list, traced: bool, inside: bool, leaves) -> list:
+    """Computed arrays for the caller, writable and held by nobody else; each may stand in ``items`` alone.
+
+    Inside a transform Tensors, under no_grad too.
+    """
+    if traced:
+        return items
+    if inside:
+        return [tensor_of(x) for x in items]
+    HOST.hand_over(items)  # an array of a Python number's gradient, too
+    for xp in {leaf.record.xp for leaf in leaves}:
+        if not xp.is_host:
             xp.hand_over(items)
     return items
 
@@ -369,7 +377,7 @@ def value_and_grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) 
         grads = [_gradient(c, leaf, traced, not holomorphic) for c, leaf in zip(found, leaves, strict=True)]
         inside = traced or trace.outer.depth > 0
         del found
-        grads = _regroup(trace, handed_out(grads, traced, leaves), argnums)
+        grads = _regroup(trace, handed_out(grads, traced, inside, leaves), argnums)
         value = unwrapped(y, inside)
         return ((value, unwrapped(aux, inside)) if has_aux else value), grads
 
@@ -498,7 +506,8 @@ def vjp(f: Callable, *args, argnums=None, has_aux=False):
             found = _sweep([r for r, _ in pairs], [c for _, c in pairs], trace.records, traced)
         grads = [_gradient(c, leaf, traced) for c, leaf in zip(found, trace.leaves, strict=True)]
         del found
-        return _regroup(trace, handed_out(grads, traced, trace.leaves), positions)
+        grads = handed_out(grads, traced, context.depth > 0, trace.leaves)
+        return _regroup(trace, grads, positions)
 
     values, aux = unwrapped((tree.unflatten(outputs), aux), tracked or trace.outer.depth > 0)
     return (values, pull, aux) if has_aux else (values, pull)
@@ -537,8 +546,9 @@ def jvp(f: Callable, args, tangents, *, has_aux=False):
     traced = trace.traced(outputs) or (trace.outer.recording and any([_is_tracked(t) for t in parts]))
     given = [_as_cotangent(t, x, "a tangent", False, traced) for x, t in zip(trace.leaves, parts, strict=True)]
     moved = _tangents(trace, given, outputs, traced)
-    moved = tree.unflatten(handed_out(moved, traced, trace.leaves))
-    values, aux = unwrapped((tree.unflatten(outputs), aux), traced or trace.outer.depth > 0)
+    inside = traced or trace.outer.depth > 0
+    moved = tree.unflatten(handed_out(moved, traced, inside, trace.leaves))
+    values, aux = unwrapped((tree.unflatten(outputs), aux), inside)
     return (values, moved, aux) if has_aux else (values, moved)
 
 

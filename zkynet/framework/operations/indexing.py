@@ -231,8 +231,10 @@ def _advanced(x, items):
         items = [*items, Ellipsis]
     # First the slices and new axes, as one basic index; ints stand among the arrays, as in NumPy.
     basic, arrays, axis = [], [], 0
+    ellipsis = len(items)  # how many arrays stand before it
     for item in items:
         if item is Ellipsis:
+            ellipsis = len(arrays)
             basic += [slice(None)] * (len(shape) - named)
             axis += len(shape) - named
             continue
@@ -243,7 +245,8 @@ def _advanced(x, items):
         axis += item is not None
     if any(i != slice(None) for i in basic):
         x = getitem(x, tuple(basic))
-    return _gather(x, [a for a, _ in arrays], [i for _, i in arrays])
+    # An Ellipsis between arrays parts them, even where it stands for no axis.
+    return _gather(x, [a for a, _ in arrays], [i for _, i in arrays], 0 < ellipsis < len(arrays))
 
 
 def _checked_mask(item, size, axis):
@@ -254,16 +257,20 @@ def _checked_mask(item, size, axis):
     return item.positions
 
 
-def _gather(x, axes, arrays):
-    """Index arrays at ``axes`` of x: adjacent ones act in place, scattered ones move to the front, as in NumPy."""
+def _gather(x, axes, arrays, parted):
+    """Index arrays at ``axes`` of x: adjacent ones act in place, parted ones move to the front, as in NumPy."""
     shape = shape_of(x)
-    first = axes[0] if axes == list(range(axes[0], axes[0] + len(axes))) else 0
+    first = axes[0] if not parted and axes == list(range(axes[0], axes[0] + len(axes))) else 0
     rest = [a for a in range(len(shape)) if a not in axes]
     order = rest[:first] + axes + rest[first:]
     if order != list(range(len(shape))):
         x = permute_dims(x, order)
     sizes = [shape[a] for a in axes]
     parts = [positions(i, n, x, "index") for i, n in zip(arrays, sizes, strict=True)]
+    try:
+        broadcast_shapes(*[tuple(p.shape) for p in parts])
+    except ShapeError as error:
+        raise IndexError(f"index arrays: {error}") from None
     xp = backends.common_backend([backends.backend_of(p) for p in parts])
     flat = xp.asarray(parts[0])
     for part, size in zip(parts[1:], sizes[1:], strict=True):
