@@ -30,6 +30,7 @@ FRAMEWORK_ORDER = (
     "operations",
     "tensor_methods",
     "backprop",
+    "pushforward",
     "graph",
     "module",
     "transforms",

@@ -1,4 +1,4 @@
-"""The two sweeps over recorded history: cotangents back, tangents forward; and how they accumulate."""
+"""The reverse sweep over recorded history: cotangents flow back and accumulate."""
 
 from operator import attrgetter
 from typing import Any
@@ -7,13 +7,13 @@ from zkynet import backends
 from zkynet.backends.errors import NotDifferentiableError, VJPShapeError
 
 from . import operations as op
-from .axes import Shape, align, size_of, unbroadcast, unbroadcastable
+from .axes import Shape, size_of, unbroadcast, unbroadcastable
 from .operator import missing_rule
 from .record import GUARDS, HOST, Output, Record, Spec, Tensor, output_record, tensor_of, value_of
 
 _by_serial = attrgetter("serial")
 _FLOAT64 = HOST.float64
-_SOURCE = Output(0)  # stands in Records that have no parents
+SOURCE = Output(0)  # stands in Records that have no parents
 
 
 def between(roots, asked, barrier=frozenset()) -> list[Record]:
@@ -118,7 +118,7 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
                     if c.shape != parent.shape or (
                         c.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64)
                     ):
-                        c = _fitted(c, record, i, parent, False, ())
+                        c = fitted(c, record, i, parent, False, ())
                 except Exception as error:
                     _note(error, record)
                     raise
@@ -159,11 +159,11 @@ def _send(record, g, waiting, needed, traced, lead):
     for i, parent in enumerate(record.parents):
         if parent is None or parent not in needed:
             continue
-        c = _contribution(record, i, g, traced, lead) if joint is None else joint[i]
+        c = contribution(record, i, g, traced, lead) if joint is None else joint[i]
         if c is None and joint is not None:  # a custom rule's way to say that there is none
             continue
         if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
-            c = _fitted(c, record, i, parent, traced, lead)
+            c = fitted(c, record, i, parent, traced, lead)
         _wait(waiting, parent, c)
 
 
@@ -176,7 +176,7 @@ def _into_slot(waiting, record, g):
     waiting[main] = slots
 
 
-def _contribution(record, i, g, traced, lead):
+def contribution(record, i, g, traced, lead):
     """What the rule for input ``i`` gives for the cotangent ``g``."""
     operator = record.operator
     plan = operator.plan
@@ -187,13 +187,13 @@ def _contribution(record, i, g, traced, lead):
         g = tuple(_zeros(record, k, traced, lead) if part is None else part for k, part in enumerate(g))
     if lead and not operator.batched:
         return _looped(record, i, rule, g, traced, lead)
-    return _call(rule, record, i, g, traced)
+    return call_rule(rule, record, i, g, traced)
 
 
 def _joint(record, g, needed, traced, lead):
     """The cotangents of all inputs of an operator that gives them together, for one cotangent after the other."""
     if not lead:
-        return _joint_one(record, g, needed, traced)
+        return joint_cotangents(record, g, needed, traced)
     xp = op if traced else backends.backend_of(g[0] if isinstance(g, list) else g)
     n = size_of(lead)
 
@@ -202,19 +202,21 @@ def _joint(record, g, needed, traced, lead):
 
     rows = []
     for k in range(n):
-        rows.append(_joint_one(record, [row(p, k) for p in g] if isinstance(g, list) else row(g, k), needed, traced))
+        rows.append(
+            joint_cotangents(record, [row(p, k) for p in g] if isinstance(g, list) else row(g, k), needed, traced)
+        )
     whole: list = []
     for i, parent in enumerate(record.parents):
         parts = [r[i] for r in rows]
         if parent is None or not parts or all(p is None for p in parts):
             whole.append(None)
             continue
-        fitted = [_fitted(p, record, i, parent, traced, ()) for p in parts]
+        fitted = [fitted(p, record, i, parent, traced, ()) for p in parts]
         whole.append(xp.reshape(xp.stack(fitted), lead + parent.shape))
     return whole
 
 
-def _joint_one(record, g, needed, traced):
+def joint_cotangents(record, g, needed, traced):
     def wrap(part):
         return part if part is None or traced else tensor_of(part)
 
@@ -228,10 +230,10 @@ def _joint_one(record, g, needed, traced):
     return [c if traced else value_of(c) for c in operator.vjp(g, y, arrays, wanted, traced)]
 
 
-def _call(rule, record, i, g, traced):
+def call_rule(rule, record, i, g, traced):
     operator, saved, wants = record.operator, record.saved, rule.wants
     if traced:
-        arguments = [_traced(record, w) for w in wants]
+        arguments = [traced_argument(record, w) for w in wants]
         xp = op
     else:
         xp = record.xp if not is_weak(record) or not wants else _home(record, g)
@@ -269,7 +271,7 @@ def _raw_variadic(record, want):
     return saved[n] if want > 0 else _spec(record, n)
 
 
-def _traced(record, want):
+def traced_argument(record, want):
     """What a rule asks for, as Tensors that know where they come from."""
     n = len(record.parents)
     if record.operator.plan.variadic:
@@ -318,9 +320,9 @@ def _looped(record, i, rule, g, traced, lead):
     pieces = []
     for k in range(n):
         one = tuple(part[k, ...] for part in parts) if isinstance(g, tuple) else parts[k, ...]
-        c = _call(rule, record, i, one, traced)
+        c = call_rule(rule, record, i, one, traced)
         if c.shape != parent.shape or c.dtype is not parent.dtype:
-            c = _fitted(c, record, i, parent, traced, ())
+            c = fitted(c, record, i, parent, traced, ())
         pieces.append(c)
     if not pieces:
         zeros = record.xp.zeros(lead + parent.shape, dtype=parent.dtype or record.xp.float64)
@@ -328,7 +330,7 @@ def _looped(record, i, rule, g, traced, lead):
     return xp.reshape(xp.stack(pieces), lead + parent.shape)
 
 
-def _fitted(c, record, i, parent, traced, lead):
+def fitted(c, record, i, parent, traced, lead):
     """A contribution in its parent's shape and dtype, summed down where the operator broadcasts."""
     operator = record.operator
     xp = op if traced else backends.backend_of(c)
@@ -382,153 +384,6 @@ def _wrong_shape(operator, i, c, lead, parent):
         f"  got:      {tuple(c.shape)}\n"
         f"  expected: {lead + parent.shape} = {lead} leading + {parent.shape} input {name}{hint}"
     )
-
-
-def push_forward(asked, tangents, roots, traced: bool, lead: Shape = ()) -> list:
-    """One forward sweep: the tangent of each root, None where nothing reaches it.
-
-    ``tangents`` belong to the ``asked`` Records, of shape ``lead + record.shape``; Tensors with ``traced``, else
-    arrays.
-    """
-    moving: dict = {}
-    for record, t in zip(asked, tangents, strict=True):
-        moving[record] = t if record not in moving else moving[record] + t
-    given = set(asked)
-    wanted = set(roots)
-    found = {}
-    order = between(roots, given)
-    uses = _last_uses(order)
-    for record in order:
-        if record not in given:
-            _advance(record, moving, traced, lead)
-        if record in wanted and record in moving:
-            found[record] = moving[record]
-        for p in uses.get(record, ()):
-            moving.pop(p, None)
-    return [found.get(root) for root in roots]
-
-
-def _last_uses(order) -> dict:
-    """For each Record the parents that nothing later reads, so that their tangents can go."""
-    last: dict = {}
-    for record in order:
-        for p in record.parents:
-            if p is not None:
-                last[p] = record
-    uses: dict = {}
-    for p, record in last.items():
-        uses.setdefault(record, []).append(p)
-    return uses
-
-
-def _advance(record, moving, traced, lead):
-    """The tangent of one Record from those of its parents."""
-    operator = record.operator
-    if type(operator) is Output:
-        whole = moving.get(record.parents[0])
-        if whole is not None and whole[operator.index] is not None:
-            moving[record] = whole[operator.index]
-        return
-    if operator.joint or (operator.outputs > 1 and None in operator.plan.jvp):
-        _advance_by_transpose(record, moving, traced, lead)
-        return
-    total = None
-    for i, p in enumerate(record.parents):
-        t = moving.get(p) if p is not None else None
-        if t is None:
-            continue
-        part = _moved(record, i, t, traced, lead)
-        if operator.outputs > 1:
-            total = part if total is None else tuple(a + b for a, b in zip(total, part, strict=True))
-        else:
-            part = _shaped(record, part, traced, lead)
-            total = part if total is None else total + part
-    if total is not None:
-        moving[record] = total
-
-
-def _moved(record, i, t, traced, lead):
-    """The part of the output's tangent that comes from input ``i``."""
-    operator = record.operator
-    xp = op if traced else (record.xp if not is_weak(record) else backends.backend_of(t))
-    parent = record.parents[i]
-    if not traced and not xp.is_host and is_weak(parent) and not xp.owns(t):
-        t = xp.asarray(t)  # a Python number's tangent lives on the host
-    if operator.right_aligned and record.operator.outputs == 1:
-        t = align(xp, t, lead, parent.shape, len(record.shape))
-    plan = operator.plan
-    rule = plan.jvp[0 if plan.variadic else i]
-    if rule is None and operator.elementwise and not operator.linear:
-        rule = plan.vjp[0 if plan.variadic else i]
-        if rule is None:
-            raise missing_rule(operator, i)
-    if rule is not None:
-        return _call(rule, record, i, t, traced)
-    if operator.linear:
-        return type(operator).forward(operator, xp, t) if not traced else _forward_traced(operator, t)
-    if operator.multilinear:
-        inputs = [_traced(record, k) if traced else record.saved[k] for k in range(len(record.parents))]
-        inputs[i] = t
-        return operator.forward(xp, *inputs)
-    return _twice_back(record, i, t, traced, lead)
-
-
-def _forward_traced(operator, t):
-    return operator(t)
-
-
-def _shaped(record, t, traced, lead):
-    """A tangent in its Record's full shape and dtype."""
-    xp = op if traced else backends.backend_of(t)
-    if not is_weak(record) and t.dtype != record.dtype:
-        if xp.is_complex(t.dtype) and not xp.is_complex(record.dtype):
-            t = xp.real(t)
-        t = xp.astype(t, record.dtype)
-    if tuple(t.shape) != lead + record.shape:
-        t = xp.broadcast_to(t, lead + record.shape)
-    return t
-
-
-def _twice_back(record, i, t, traced, lead):
-    """A JVP from the VJP rule alone: that is linear in g, and its transpose is the JVP."""
-    zeros = record.xp.zeros(record.shape, dtype=record.dtype or record.xp.float64)
-    probe = Record(_SOURCE, (), (), record.shape, record.dtype or zeros.dtype, record.xp)
-    rule = record.operator.plan.vjp[0 if record.operator.plan.variadic else i]
-    if rule is None:
-        raise missing_rule(record.operator, i)
-    c = _call(rule, record, i, tensor_of(zeros, probe), True)
-    parent = record.parents[i]
-    if tuple(c.shape) != parent.shape or c.dtype != parent.dtype:
-        c = _fitted(c, record, i, parent, True, ())
-    if c.record is None:
-        return value_of(tensor_of(zeros)) if not traced else tensor_of(zeros)
-    return pull_back([c.record], [t], [probe], traced, lead)[0]
-
-
-def _advance_by_transpose(record, moving, traced, lead):
-    """The tangent through an operator with several outputs, or one rule for all inputs, by the same construction."""
-    given = {p: moving[p] for p in record.parents if p is not None and p in moving}
-    if not given:
-        return
-    several = record.operator.outputs > 1
-    shapes = record.shape if several else (record.shape,)
-    dtypes = record.dtype if several else (record.dtype,)
-    probes, gs = [], []
-    for shape, dtype in zip(shapes, dtypes, strict=True):
-        zeros = record.xp.zeros(shape, dtype=dtype or record.xp.float64)
-        probes.append(Record(_SOURCE, (), (), shape, zeros.dtype, record.xp))
-        gs.append(tensor_of(zeros, probes[-1]))
-    if record.operator.joint:
-        cs = _joint_one(record, gs if several else gs[0], set(given), True)
-    else:
-        cs = [_contribution(record, i, gs, True, ()) if p in given else None for i, p in enumerate(record.parents)]
-    pairs = [(c.record, given[p]) for c, p in zip(cs, record.parents, strict=True) if c is not None and p in given]
-    pairs = [(r, t) for r, t in pairs if r is not None]
-    found = pull_back([r for r, _ in pairs], [t for _, t in pairs], probes, traced, lead) if pairs else [None] * len(gs)
-    if several:
-        moving[record] = tuple(found)
-    elif found[0] is not None:
-        moving[record] = found[0]
 
 
 def seed(record: Record, number: float = 1.0) -> Any:

@@ -17,7 +17,7 @@ _context = CONTEXT.get
 
 def binary(operator, doc: str) -> Callable[[Any, Any], Tensor]:
     """The function ``f(a, b)`` that applies an entrywise operator."""
-    forward, quick = operator.forward, operator.plan.quick
+    forward, quick, exact = operator.forward, operator.plan.quick, operator.exact
 
     def function(a, b):
         if type(a) is Tensor:
@@ -40,7 +40,8 @@ def binary(operator, doc: str) -> Callable[[Any, Any], Tensor]:
         kb = type(vb)
         if kb is float:
             if ka is float:
-                return _numbers(operator, (_FLOAT64(va), _FLOAT64(vb)), (ra, rb), quick)
+                values = (va, vb) if exact else (_FLOAT64(va), _FLOAT64(vb))
+                return _numbers(operator, values, (ra, rb), quick)
             if ra is not None and ka is not complex:  # what is tracked is floating point
                 xp = ra.xp
             else:
@@ -131,10 +132,13 @@ def _numbers(operator, values, parents, quick):
         raise explain(error, operator, values) from None
     result = _new(Tensor)
     result.record = None
-    if type(y) is not _FLOAT64:
+    if type(y) is float:
+        result._value = y
+    elif type(y) is _FLOAT64:
+        result._value = float(y)
+    else:
         result._value = y.item()
         return result
-    result._value = float(y)
     ra, rb = parents
     keep = quick[(ra is not None) + 2 * (rb is not None)]
     if keep is not None and _context().recording:

@@ -11,9 +11,10 @@ from zkynet.backends.errors import CotangentError, NotDifferentiableError
 
 from . import operations as op
 from . import pytree
-from .backprop import pull_back, push_forward, seed
+from .backprop import pull_back, seed
 from .function import Function, Input, Parameter
 from .operator import Elementwise
+from .pushforward import push_forward
 from .record import (
     CONTEXT,
     HOST,
