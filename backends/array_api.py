@@ -39,6 +39,9 @@ class ArrayAPIBackend(Backend):
         dtypes = [getattr(x, "dtype", x) for x in items]
         return super().result_type(*[self.own_dtype(d) if isinstance(d, np.dtype) else d for d in dtypes])
 
+    def hand_over(self, items):
+        items[:] = [self.own(x) if self.owns(x) else x for x in items]  # who else holds them cannot be seen
+
     def errstate(self):
         return np.errstate(all="ignore")  # the library may compute with NumPy inside
 

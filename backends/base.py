@@ -172,6 +172,8 @@ class Backend(Portable):
         except KeyError:
             name = self.name_of(dtype)
             letter = "f" if name == "bfloat16" else np.dtype(name).kind.replace("u", "i")
+            if letter not in "bifc":
+                raise TypeError(f"expected numbers; got an array of dtype {name}") from None
             self._kinds[dtype] = letter
             return letter
 

@@ -46,6 +46,10 @@ class Portable:
         """The complex conjugate; a real ``x`` as it is."""
         return self.namespace.conj(x) if self.is_complex(x.dtype) else x
 
+    def silence(self, gate, c):
+        """``c``, but 0 where ``gate`` is exactly 0 and ``c`` is not finite; ``gate`` broadcasts."""
+        return self.where((gate == 0) & ~self.isfinite(c), self.zeros_like(c), c)
+
     def relu(self, x):
         """max(x, 0); NaN stays."""
         return self.maximum(x, self.zeros_like(x))

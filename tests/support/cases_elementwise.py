@@ -227,6 +227,17 @@ CHOICES = (
         errors=(MISFIT,),
     ),
     binary(
+        "silence",
+        complex=True,
+        specials=(
+            Special(
+                (A([0.0, 0.0, 2.0]), A([inf, 5.0, nan])), A([1.0] * 3), (None, A([0.0, 1, 1])), value=A([0, 5, nan])
+            ),
+            Special((A([0.0, 2.0]), A([nan, 3.0])), A([inf, inf]), (None, A([0.0, inf])), value=A([0.0, 3])),
+        ),
+        errors=(MISFIT,),
+    ),
+    binary(
         "shifted",
         specials=(
             Special(

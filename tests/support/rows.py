@@ -62,7 +62,6 @@ class Row:
     domain: str = "any real number"
     specials: tuple[Special, ...] = ()
     errors: tuple[Bad, ...] = ()
-    order: int = 2  # the highest derivative that exists
     tolerance: float = 1.0  # a factor: second derivatives that are hard for differences
 
     def call(self, xp, operands, settings):

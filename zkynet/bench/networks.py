@@ -1,8 +1,9 @@
 """A network and its training step by zkynet, by every peer, and by hand in NumPy: the same numbers from all of them.
 
-A maker takes the first weights (weight (inputs, outputs), bias (outputs,), weight ...) and the learning rate of Adam. It
-gives three functions: ``own(array)`` makes an array the library's own, ``step(x, labels)`` trains on a batch of such and
-returns the loss, ``network(x)`` gives the logits. Between two layers stands a ReLU; the loss is the mean cross-entropy.
+A maker takes the first weights (weight (inputs, outputs), bias (outputs,), weight ...) and the learning rate of Adam.
+It gives three functions: ``own(array)`` makes an array the library's own, ``step(x, labels)`` trains on a batch of such
+and returns the loss, ``network(x)`` gives the logits. Between two layers stands a ReLU; the loss is the mean
+cross-entropy.
 
 The file is a script too, run by its path so that a process loads one library alone; see ``main``.
 """
@@ -211,7 +212,7 @@ def main(library: str, path: str) -> None:
     with np.load(path) as file:
         x, labels, test_x, test_labels, orders, rate = (file[name] for name in ("x", "y", "tx", "ty", "orders", "rate"))
         own, step, network = MAKERS[library]([file[f"weight{i}"] for i in range(6)], float(rate))
-    losses = []
+    losses: list[float] = []
     for epoch, order in enumerate(orders, start=1):  # noqa: B007
         for rows in order:
             loss = step(own(x[rows]), own(labels[rows]))

@@ -30,13 +30,13 @@ def race(workload: Workload, peers: list[str], rounds: int) -> dict[str, list[fl
 
 
 def _sampler(workload: Workload, run: Callable[[], Any]) -> Callable[[], float]:
-    """A function that takes one sample of ``run``."""
+    """A function that takes one sample of ``run``, which has run before."""
     read = workload.seconds
+    run()
     if read is not None:
         return lambda: read(run())
     if workload.process:
         return lambda: _seconds(run, 1)
-    run()
     run()
     calls = max(1, round(SAMPLE / min(_seconds(run, 1) for _ in range(3))))
 
@@ -56,7 +56,7 @@ def _seconds(run: Callable[[], Any], calls: int) -> float:
 
 
 class Ratio(NamedTuple):
-    """zkynet's time over a peer's, lower is better: the median and the extremes of the rounds, and of the best times."""
+    """zkynet's time over a peer's: the median and the extremes of the rounds, and the ratio of the best times."""
 
     median: float
     low: float

@@ -10,6 +10,7 @@ import atexit
 import functools
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -52,7 +53,7 @@ class Workload(NamedTuple):
         return [number for _ in range(self.calls) for number in _numbers(run())]
 
 
-class DifferentResults(Exception):
+class DifferentResultsError(Exception):
     """A peer does not compute what zkynet does, so that their times cannot be compared."""
 
 
@@ -65,12 +66,17 @@ def missing(peer: str) -> str | None:
 
 
 def compare(workload: Workload, peer: str) -> None:
-    """DifferentResults where ``peer`` does not compute what zkynet does."""
-    if workload.seconds is not None:
+    """DifferentResultsError where ``peer`` does not compute what zkynet does."""
+    if workload.seconds is not None or peer == "zkynet":
         return  # an import computes nothing
-    theirs, ours = workload.results(peer), workload.results("zkynet")
+    theirs, ours = workload.results(peer), _ours(workload.name)
     if len(theirs) != len(ours) or not np.allclose(theirs, ours, rtol=TOLERANCE, atol=0):
-        raise DifferentResults(f"{workload.name}: {peer} computes {theirs[:5]}, zkynet {ours[:5]}")
+        raise DifferentResultsError(f"{workload.name}: {peer} computes {theirs[:5]}, zkynet {ours[:5]}")
+
+
+@functools.cache
+def _ours(name: str) -> list[float]:
+    return WORKLOADS[name].results("zkynet")
 
 
 def _numbers(result: Any) -> list[float]:
@@ -195,7 +201,9 @@ def _import(library):
 
 def _printed(*arguments):
     command = [sys.executable, "-P", *arguments]  # -P: not what lies in the current folder
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # A library that is installed is compiled too: where this process may not keep what it compiles, that one may.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"a process ended with {done.returncode}: {' '.join(done.stderr.split())[-300:]}")
     return json.loads(done.stdout)
@@ -212,15 +220,14 @@ def _folder():
 def digits_file() -> str:
     """The path of an .npz file with what the digit classifier starts from: digits, first weights, order of batches."""
     from zkynet.data import Batches
-    from zkynet.train.digits import LEARNING_RATES, split_digits
-    from zkynet.train.digits import SIZES as sizes
+    from zkynet.train import digits
 
-    (x, y), (tx, ty) = split_digits()
+    (x, y), (tx, ty) = digits.split_digits()
     batches = Batches((np.arange(len(x)),), batch_size=32, drop_last=True)
     orders = [[rows for (rows,) in batches] for _ in range(40)]
-    weights = {f"weight{i}": w for i, w in enumerate(_weights(zk.models.fcn(sizes)))}
+    weights = {f"weight{i}": w for i, w in enumerate(_weights(zk.models.fcn(digits.SIZES)))}
     path = str(_folder() / "digits.npz")
-    np.savez(path, x=x, y=y, tx=tx, ty=ty, orders=orders, rate=LEARNING_RATES["adam"], **weights)
+    np.savez(path, x=x, y=y, tx=tx, ty=ty, orders=orders, rate=digits.LEARNING_RATES["adam"], **weights)
     return path
 
 

@@ -14,10 +14,10 @@ from typing import Any
 from zkynet.cli.parsing import Parser, whole_number
 
 HELP = """\
-Times zkynet and those of torch, jax and autograd that are installed side by side, in rounds: A B C A B C ... Results are
-compared before anything is timed. The ratio is zkynet's time over the peer's, so below 1 zkynet is faster: the median of
-the rounds, with the smallest and the largest; "best" is the ratio of the best times, which other work on the machine
-disturbs least.
+Times zkynet and those of torch, jax and autograd that are installed side by side, in rounds: A B C A B C ... Results
+are compared before anything is timed. The ratio is zkynet's time over the peer's, so below 1 zkynet is faster: the
+median of the rounds, with the smallest and the largest; "best" is the ratio of the best times, which other work on the
+machine disturbs least.
 """
 EXAMPLES = """\
 examples:
@@ -68,13 +68,13 @@ def run(args: argparse.Namespace) -> None:
     if CORETYPE in os.environ and not args.keep_coretype:
         _run_without(CORETYPE, args)
         return
-    from zkynet.bench.workloads import WORKLOADS, DifferentResults
+    from zkynet.bench.workloads import WORKLOADS, DifferentResultsError
 
     report = _head(args)
     try:
         for name in args.only or WORKLOADS:
             report["workloads"][name] = _measure(WORKLOADS[name], args.rounds)
-    except DifferentResults as error:
+    except DifferentResultsError as error:
         sys.exit(_fail(f"results differ, so nothing is compared: {error}"))
     if args.json is not None:
         try:

@@ -76,6 +76,7 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
     """The loop of ``pull_back``: newest first, each step sends its cotangent on to its parents."""
     special = asked | barrier
     plain = not traced and not lead
+    careful = False  # from the first mask on: what it cut off must stay silent
     last = c = None  # the newest contribution, not yet in ``waiting``: in a chain it is what comes next
     for record in reversed(order):
         if record is last:
@@ -93,12 +94,14 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
                 continue
         operator = record.operator
         quick = operator.plain if plain else None
+        if operator.masks:
+            careful, plain = True, False
         if quick is None:
             if last is not None:
                 _wait(waiting, last, c)
                 last = None
             try:
-                _send(record, g, waiting, needed, traced, lead)
+                _send(record, g, waiting, needed, traced, lead, careful)
             except Exception as error:
                 _note(error, record)
                 raise
@@ -148,7 +151,7 @@ def _wait(waiting, record, c):
     waiting[record] = c if before is None else before + c
 
 
-def _send(record, g, waiting, needed, traced, lead):
+def _send(record, g, waiting, needed, traced, lead, careful=False):
     """One step of the sweep in full: any operator, Tensors or arrays, with or without leading axes."""
     operator = record.operator
     if type(operator) is Output:
@@ -162,6 +165,8 @@ def _send(record, g, waiting, needed, traced, lead):
         c = contribution(record, i, g, traced, lead) if joint is None else joint[i]
         if c is None and joint is not None:  # a custom rule's way to say that there is none
             continue
+        if careful and operator.elementwise:
+            c = (op if traced else backends.backend_of(c)).silence(g, c)
         if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
             c = fitted(c, record, i, parent, traced, lead)
         _wait(waiting, parent, c)
@@ -343,18 +348,18 @@ def fitted(c, record, i, parent, traced, lead):
 
 
 def _cast(xp, c, parent, traced):
-    """``c`` in the dtype of its parent: the real part where that is real."""
+    """``c`` in the dtype of its parent, and at home there: the real part where that is real."""
     if is_weak(parent):
         return _weak(xp, c, parent.dtype is complex, traced)
+    home = parent.xp
+    if not traced and xp is not home and not xp.is_traced(c):
+        c = home.asarray(xp.to_numpy(c))
+        xp = home
     if c.dtype == parent.dtype:
         return c
     if xp.is_complex(c.dtype) and not xp.is_complex(parent.dtype):
         c = xp.real(c)
-    c = xp.astype(c, parent.dtype) if c.dtype != parent.dtype else c
-    home = parent.xp
-    if not traced and backends.backend_of(c) is not home and not home.is_host:
-        c = home.asarray(c)
-    return c
+    return xp.astype(c, parent.dtype) if c.dtype != parent.dtype else c
 
 
 def is_weak(record) -> bool:

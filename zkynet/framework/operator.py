@@ -125,6 +125,7 @@ class Operator(Function):
     batched = True  # False: rules take only an ordinary cotangent, and the engine loops over leading axes
     differentiable = True  # False: takes tracked values, sends no cotangent
     nondifferentiable: tuple[str, ...] = ()  # inputs without a derivative: indices, conditions
+    masks = False  # its rule sends exact zeros, behind which nothing may be heard
     exact = False  # Python floats may be computed on as they are: as in NumPy, and never an exception
     makes_view = False  # the output may share memory with an input
     joint = False  # one method vjp(g, y, arrays, wanted, traced) gives all cotangents, Tensors in and out

@@ -134,6 +134,7 @@ class Output:
 
     __slots__ = ("index",)
     plain = None
+    masks = False
 
     def __init__(self, index):
         self.index = index
@@ -235,6 +236,9 @@ def apply(operator, *inputs):
 
 def _record(operator, inputs, values, parents, y, shape, dtype, xp):
     """The Record of one application; what it saves is what the rules that may run name."""
+    if operator.nondifferentiable:
+        names = operator.plan.inputs
+        parents = [None if n in operator.nondifferentiable else p for n, p in zip(names, parents, strict=True)]
     keep = operator.plan.keep(parents)
     guards = None
     saved = []

@@ -74,6 +74,7 @@ from .elementwise import (
     round,
     select,
     sign,
+    silence,
     sin,
     sqrt,
     square,

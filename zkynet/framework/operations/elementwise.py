@@ -298,6 +298,7 @@ class ClipHigh(Elementwise):
 class Where(Elementwise):
     """a where the condition holds, else b; the entry that is not taken sends and receives nothing."""
 
+    masks = True
     nondifferentiable = ("condition",)
     promotes = ("a", "b")
 
@@ -314,6 +315,8 @@ class Where(Elementwise):
 class Select(Elementwise):
     """g where the mask holds, else 0: never a product, so that no infinity leaks."""
 
+    masks = True
+
     nondifferentiable = ("mask",)
     promotion = None
 
@@ -322,6 +325,23 @@ class Select(Elementwise):
 
     def vjp_x(self, xp, g, mask):
         return xp.select(mask, g)
+
+
+class Silence(Elementwise):
+    """c, but 0 where g is exactly 0 and c is not finite: what a mask cut off stays silent in every rule behind it.
+
+    The sweep applies it to the cotangents of entrywise operators once it has met a mask.
+    """
+
+    masks = True
+    nondifferentiable = ("gate",)
+    promotion = None
+
+    def forward(self, xp, gate, c):
+        return xp.silence(gate, c)
+
+    def vjp_c(self, xp, g, gate, c):
+        return xp.select((gate != 0) | xp.isfinite(c), g)
 
 
 class MultiplyNoNan(Elementwise):
@@ -419,7 +439,7 @@ _abs, _complex_abs, _real, _imag, _conj = Abs(), ComplexAbs(), Real(), Imag(), C
 _maximum, _minimum, _clip_low, _clip_high = Maximum(), Minimum(), ClipLow(), ClipHigh()
 _INT_POWERS = tuple(unary(IntPow(n), "") for n in range(8))
 _variable_pow = binary(_pow, "a ** b.")
-_where, _select, _multiply_no_nan = Where(), Select(), MultiplyNoNan()
+_where, _silence, _select, _multiply_no_nan = Where(), Silence(), Select(), MultiplyNoNan()
 
 
 add = binary(_add, "a + b.")
@@ -515,6 +535,11 @@ def select(mask, x) -> Tensor:
 
 
 multiply_no_nan = binary(_multiply_no_nan, "a * b, but 0 where a is exactly 0 and b is not finite.")
+
+
+def silence(g, c) -> Tensor:
+    """c, but 0 where g is exactly 0 and c is not finite."""
+    return apply(_silence, g, c)
 
 
 def real(x) -> Tensor:
