@@ -226,16 +226,21 @@ CHOICES = (
         ),
         errors=(MISFIT,),
     ),
-    binary(
+    Row(
         "silence",
+        tuple(
+            Sample((A(gate), *draw("silence", shape).operands))
+            for gate, shape in (([[0, 1]], (3, 2)), ([0, 2], (3, 2)), (0, (3,)), (1, ()), ([[0, 1]], (0, 2)))
+        ),
         complex=True,
+        weak=False,
+        domain="a gate that broadcasts to c",
         specials=(
             Special(
                 (A([0.0, 0.0, 2.0]), A([inf, 5.0, nan])), A([1.0] * 3), (None, A([0.0, 1, 1])), value=A([0, 5, nan])
             ),
             Special((A([0.0, 2.0]), A([nan, 3.0])), A([inf, inf]), (None, A([0.0, inf])), value=A([0.0, 3])),
         ),
-        errors=(MISFIT,),
     ),
     binary(
         "shifted",

@@ -41,8 +41,8 @@ def _openblas() -> tuple[str, int] | None:
     """The kernel and the threads of the OpenBLAS that NumPy has loaded; None where it is another, or does not tell."""
     with contextlib.suppress(OSError, AttributeError):
         maps = Path("/proc/self/maps").read_text().split()
-        (path, *_) = [item for item in maps if "openblas" in Path(item).name and "numpy" in item] or [None]
-        library = ctypes.CDLL(path)
+        paths = [item for item in maps if "openblas" in Path(item).name and "numpy" in item]
+        library = ctypes.CDLL(paths[0] if paths else None)
         kernel = library.scipy_openblas_get_corename64_
         kernel.restype = ctypes.c_char_p
         return kernel().decode(), library.scipy_openblas_get_num_threads64_()

@@ -216,8 +216,8 @@ def _joint(record, g, needed, traced, lead):
         if parent is None or not parts or all(p is None for p in parts):
             whole.append(None)
             continue
-        fitted = [fitted(p, record, i, parent, traced, ()) for p in parts]
-        whole.append(xp.reshape(xp.stack(fitted), lead + parent.shape))
+        pieces = [fitted(p, record, i, parent, traced, ()) for p in parts]
+        whole.append(xp.reshape(xp.stack(pieces), lead + parent.shape))
     return whole
 
 

@@ -334,6 +334,7 @@ class Silence(Elementwise):
     """
 
     masks = True
+    makes_view = True
     nondifferentiable = ("gate",)
     promotion = None
 
