@@ -57,6 +57,10 @@ class DifferentResultsError(Exception):
     """A peer does not compute what zkynet does, so that their times cannot be compared."""
 
 
+class ProcessError(Exception):
+    """A process that was to be timed failed."""
+
+
 def missing(peer: str) -> str | None:
     """Why a peer cannot take part: its library is not installed. None where it can."""
     library = LIBRARIES.get(peer)
@@ -205,7 +209,8 @@ def _printed(*arguments):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"a process ended with {done.returncode}: {' '.join(done.stderr.split())[-300:]}")
+        last = (done.stderr.splitlines() or ["it said nothing"])[-1]
+        raise ProcessError(f"a process that was to be timed ended with {done.returncode}: {last}")
     return json.loads(done.stdout)
 
 

@@ -68,14 +68,16 @@ def run(args: argparse.Namespace) -> None:
     if CORETYPE in os.environ and not args.keep_coretype:
         _run_without(CORETYPE, args)
         return
-    from zkynet.bench.workloads import WORKLOADS, DifferentResultsError
+    from zkynet.bench.workloads import WORKLOADS, DifferentResultsError, ProcessError
 
     report = _head(args)
     try:
         for name in args.only or WORKLOADS:
             report["workloads"][name] = _measure(WORKLOADS[name], args.rounds)
     except DifferentResultsError as error:
-        sys.exit(_fail(f"results differ, so nothing is compared: {error}"))
+        sys.exit(_fail(f"results differ, so times are not compared: {error}"))
+    except ProcessError as error:
+        sys.exit(_fail(str(error)))
     if args.json is not None:
         try:
             args.json.write_text(json.dumps(report, indent=1) + "\n")
@@ -140,9 +142,11 @@ def _measure(workload: Any, rounds: int) -> dict[str, Any]:
     from zkynet.bench.race import median, race, ratio
     from zkynet.bench.workloads import compare, missing
 
-    peers = [peer for peer in workload.makers if missing(peer) is None]
-    for peer in peers[1:]:
-        compare(workload, peer)
+    peers = []
+    for peer in workload.makers:
+        if missing(peer) is None:
+            compare(workload, peer)
+            peers.append(peer)
     times = race(workload, peers, min(rounds, PROCESS_ROUNDS) if workload.process else rounds)
     ours = times["zkynet"]
     print(f"\n{workload.name}: {workload.title}; zkynet {_time(median(ours))}")

@@ -1,0 +1,94 @@
+"""``zkynet bench``: what it says and writes, and that peers are compared before they are timed. No test asserts a time."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from zkynet.bench import machine, race, workloads
+from zkynet.cli import main
+
+
+def bench(*arguments, cwd, **env):
+    """Run ``zkynet bench`` in a process of its own, away from the checkout."""
+    command = [sys.executable, "-W", "error", "-m", "zkynet", "bench", *arguments]
+    environment = {k: v for k, v in os.environ.items() if k != machine.CORETYPE} | env
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_ratios_are_those_of_the_rounds():
+    ratio = race.ratio([1.0, 3.0, 2.0], [2.0, 2.0, 4.0])
+    assert ratio == (0.5, 0.5, 1.5, 0.5)
+
+
+def test_a_race_takes_turns():
+    turns = []
+    makers = {name: lambda name=name: lambda: turns.append(name) or len(turns) for name in "ab"}
+    workload = workloads.Workload("turns", "", makers, process=True)
+    times = race.race(workload, ["a", "b"], rounds=3)
+    assert turns == ["a", "b"] * 4  # once to warm up
+    assert [len(each) for each in times.values()] == [3, 3]
+
+
+def test_a_workload_can_read_its_own_time():
+    workload = workloads.Workload("own", "", {"zkynet": lambda: lambda: "0.25"}, process=True, seconds=float)
+    assert race.race(workload, ["zkynet"], rounds=2) == {"zkynet": [0.25, 0.25]}
+
+
+def test_different_results_are_not_timed(monkeypatch):
+    makers = {"zkynet": lambda: lambda: 1.0, "right": lambda: lambda: 1.00001, "wrong": lambda: lambda: 1.01}
+    workload = workloads.Workload("values", "", makers)
+    monkeypatch.setitem(workloads.WORKLOADS, "values", workload)
+    workloads.compare(workload, "right")
+    with pytest.raises(workloads.DifferentResultsError, match="wrong computes"):
+        workloads.compare(workload, "wrong")
+
+
+@pytest.mark.parametrize("name", workloads.WORKLOADS)
+def test_zkynet_stands_first_in_every_workload(name):
+    assert next(iter(workloads.WORKLOADS[name].makers)) == "zkynet"
+
+
+def test_numpy_by_hand_computes_what_zkynet_does():
+    workloads.compare(workloads.WORKLOADS["mlp-32"], "numpy by hand")
+
+
+def test_a_library_that_is_not_installed_is_missing(monkeypatch):
+    monkeypatch.setitem(workloads.LIBRARIES, "torch", "no_such_library")
+    assert workloads.missing("torch") == "no_such_library is not installed"
+    assert workloads.missing("zkynet") is workloads.missing("numpy by hand") is None
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--only", "chains"], "there is no workload 'chains', only chain, scalar"),
+        (["--rounds", "0"], "a whole number of at least 1"),
+        (["--json", "no/such/folder.json"], "cannot write a file"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments, said, capsys):
+    assert main(["bench", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_preset_kernel_is_left_out(tmp_path):
+    done = bench("--rounds", "2", "--only", "scalar", "--json", "r.json", cwd=tmp_path, OPENBLAS_CORETYPE="Haswell")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("OPENBLAS_CORETYPE=Haswell is set: measured without it")
+    assert "OPENBLAS_CORETYPE unset" in done.stdout and "scalar: value and gradient" in done.stdout
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["openblas_coretype"] is None
+    assert list(report["workloads"]) == ["scalar"]
+    assert len(report["workloads"]["scalar"]["zkynet"]["seconds"]) == 2
+
+
+@pytest.mark.slow
+def test_the_preset_kernel_can_be_kept(tmp_path):
+    done = bench("--rounds", "1", "--only", "scalar", "--keep-coretype", cwd=tmp_path, OPENBLAS_CORETYPE="Haswell")
+    assert done.returncode == 0, done.stderr
+    assert "OPENBLAS_CORETYPE = Haswell" in done.stdout
