@@ -1,4 +1,4 @@
-"""``zkynet bench``: what it says and writes, and that peers are compared before they are timed. No test asserts a time."""
+"""``zkynet bench``: what it says and writes; peers are compared before they are timed. No test asserts a time."""
 
 import json
 import os
