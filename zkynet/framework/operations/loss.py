@@ -34,6 +34,8 @@ class SoftmaxCrossEntropy(Operator):
         top = xp.max(x, axis=-1, keepdims=True)
         z = xp.shifted(x, top)
         total = xp.sum(xp.exp(z), axis=-1)
+        # Where infinities tie there is no softmax: NaN, as log_softmax gives.
+        total = xp.where(xp.isinf(xp.reshape(top, total.shape)) & (total > 1), xp.nan, total)
         return xp.log(total) - xp.take(xp.reshape(z, (-1,)), spots, axis=-1)
 
     def vjp_x(self, xp, g, x, spots):
