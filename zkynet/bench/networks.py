@@ -5,13 +5,15 @@ It gives three functions: ``own(array)`` makes an array the library's own, ``ste
 and returns the loss, ``network(x)`` gives the logits. Between two layers stands a ReLU; the loss is the mean
 cross-entropy.
 
-The file is a script too, run by its path so that a process loads one library alone; see ``main``.
+The file is a script too, run by its path so that a process loads one library alone; see ``train`` and ``serve``.
 """
 
 import itertools
 import json
 import os
 import sys
+import time
+from functools import partial
 
 import numpy as np
 
@@ -198,20 +200,24 @@ def _adam_in_place(t, rate, weights, grads, ms, vs, spare):
 MAKERS = {
     "zkynet": with_zkynet,
     "torch": with_torch,
+    "torch fused": partial(with_torch, fused=True),
     "jax.jit": with_jax,
     "autograd": with_autograd,
     "numpy by hand": with_numpy,
 }
 
 
-def main(library: str, path: str) -> None:
-    """Train the digit classifier until it meets the goal; print the first losses, the epochs, the accuracy as JSON.
-
-    ``path`` is the .npz file that ``workloads.digits_file`` writes: the same for every library.
-    """
+def _start(library, path):
+    """What a file written by ``workloads`` holds, and the functions of ``library`` made of its weights."""
     with np.load(path) as file:
-        x, labels, test_x, test_labels, orders, rate = (file[name] for name in ("x", "y", "tx", "ty", "orders", "rate"))
-        own, step, network = MAKERS[library]([file[f"weight{i}"] for i in range(6)], float(rate))
+        data = dict(file)
+    return data, *MAKERS[library]([data[f"weight{i}"] for i in range(6)], float(data["rate"]))
+
+
+def train(library: str, path: str) -> None:
+    """Train the digit classifier until it meets the goal; print the first losses, the epochs, the accuracy as JSON."""
+    data, own, step, network = _start(library, path)
+    x, labels, test_x, test_labels, orders = (data[name] for name in ("x", "y", "tx", "ty", "orders"))
     losses: list[float] = []
     for epoch, order in enumerate(orders, start=1):  # noqa: B007
         for rows in order:
@@ -226,5 +232,24 @@ def main(library: str, path: str) -> None:
     print(json.dumps({"losses": losses, "epochs": epoch, "accuracy": float(right.mean())}))
 
 
+def serve(library: str, path: str) -> None:
+    """Time training steps on one batch, turn by turn: for each number on stdin so many steps, and the seconds of one.
+
+    Sends a line when it is ready, the seconds of a step once warm.
+    """
+    data, own, step, _ = _start(library, path)
+    x, labels = own(data["x"]), own(data["y"])
+    for _ in range(5):
+        step(x, labels)
+    calls = 1
+    while calls:
+        step(x, labels)  # what others pushed out of the caches comes back
+        start = time.perf_counter()
+        for _ in range(calls):
+            step(x, labels)
+        print((time.perf_counter() - start) / calls, flush=True)
+        calls = int(sys.stdin.readline() or 0)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    {"train": train, "serve": serve}[sys.argv[1]](*sys.argv[2:])

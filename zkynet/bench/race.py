@@ -5,28 +5,57 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from statistics import median
 from typing import Any, NamedTuple
 
-from zkynet.bench.workloads import Workload
+from zkynet.bench.workloads import Workload, failed, start
 
 SAMPLE = 0.01  # seconds that one sample of a short function should take
-_PAUSE = 0.002  # seconds before a sample: the worker threads of the library before it go to sleep
+_PAUSE = 0.05  # seconds before a turn: OpenBLAS's threads wait awake for about half as long
 
 
 def race(workload: Workload, peers: list[str], rounds: int) -> dict[str, list[float]]:
     """Seconds a call, one sample a round, of each peer: A B C A B C ..., warmed up before."""
-    samplers = {peer: _sampler(workload, workload.make(peer)) for peer in peers}
     times: dict[str, list[float]] = {peer: [] for peer in peers}
-    gc.collect()
-    gc.freeze()  # a collection in one library's turn need not walk what the others loaded
-    try:
+    with ExitStack() as stack:
+        if workload.apart is not None:
+            samplers = {peer: stack.enter_context(Server(workload.apart(peer))).sample for peer in peers}
+        else:
+            samplers = {peer: _sampler(workload, workload.make(peer)) for peer in peers}
+            gc.collect()
+            gc.freeze()  # a collection in one library's turn need not walk what the others loaded
+            stack.callback(gc.unfreeze)
         for _ in range(rounds):
             for peer, sample in samplers.items():
                 times[peer].append(sample())
-    finally:
-        gc.unfreeze()
     return times
+
+
+class Server:
+    """A process that waits for its turns: see ``networks.serve``."""
+
+    def __init__(self, arguments: list[str]):
+        self.process = start(arguments)
+        self.calls = max(1, round(SAMPLE / self._seconds()))
+
+    def _seconds(self) -> float:
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if not line:
+            raise failed(self.process)
+        return float(line)
+
+    def sample(self) -> float:
+        """One turn: the seconds of a call."""
+        time.sleep(_PAUSE)
+        print(self.calls, file=self.process.stdin, flush=True)
+        return self._seconds()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.process.communicate()  # the end of its stdin is the end of it
 
 
 def _sampler(workload: Workload, run: Callable[[], Any]) -> Callable[[], float]:
@@ -41,7 +70,6 @@ def _sampler(workload: Workload, run: Callable[[], Any]) -> Callable[[], float]:
     calls = max(1, round(SAMPLE / min(_seconds(run, 1) for _ in range(3))))
 
     def sample() -> float:
-        time.sleep(_PAUSE)
         run()  # what the others pushed out of the caches comes back
         return _seconds(run, calls)
 

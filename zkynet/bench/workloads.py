@@ -38,6 +38,7 @@ class Workload(NamedTuple):
     title: str
     makers: dict[str, Callable[..., Callable[[], Any]]]  # by peer
     process: bool = False  # whether each call is a process of its own: seldom repeated
+    apart: Callable[[str], list[str]] | None = None  # the script, by peer, that takes its turns in a process of its own
     timed: dict = {}  # the settings that a maker takes to be timed
     rehearsed: dict = {}  # those for the comparison of results, where they differ
     calls: int = 1  # how many results in a row are compared
@@ -169,26 +170,53 @@ def _scalar_jax():
 SIZES = (784, 256, 128, 10)
 
 
+RATE = 1e-7  # so small that thousands of timed steps leave the numbers what they are: nothing underflows
+
+
 def _step(maker, batch, rate):
-    draw = np.random.default_rng(0)
-    x = draw.standard_normal((batch, SIZES[0]), dtype=np.float32)
-    labels = draw.integers(0, SIZES[-1], batch)
-    own, step, _ = maker(_weights(zk.models.fcn(SIZES)), rate)
+    x, labels = _batch(batch)
+    own, step, _ = maker(_weights(SIZES), rate)
     return partial(step, own(x), own(labels))
 
 
-def _weights(model):
-    return [np.array(p.value) for p in model.parameters()]
+def _batch(size):
+    draw = np.random.default_rng(0)
+    return draw.standard_normal((size, SIZES[0]), dtype=np.float32), draw.integers(0, SIZES[-1], size)
+
+
+def _weights(sizes):
+    return [np.array(p.value) for p in zk.models.fcn(sizes).parameters()]
+
+
+@functools.cache
+def _step_file(batch):
+    x, y = _batch(batch)
+    return _saved(f"step{batch}", SIZES, RATE, x=x, y=y)
+
+
+def _saved(name, sizes, rate, **arrays):
+    """The path of an .npz file with what a process starts from."""
+    path = str(_folder() / f"{name}.npz")
+    weights = {f"weight{i}": w for i, w in enumerate(_weights(sizes))}
+    np.savez(path, rate=rate, **weights, **arrays)
+    return path
+
+
+@functools.cache
+def _folder():
+    folder = tempfile.TemporaryDirectory(prefix="zkynet-bench-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _mlp(batch):
-    makers = {**networks.MAKERS, "torch fused": partial(networks.with_torch, fused=True)}
     return Workload(
         name=f"mlp-{batch}",
         title=f"training step of an MLP {'-'.join(map(str, SIZES))}, batch {batch}, Adam, float32",
-        makers={peer: partial(_step, maker) for peer, maker in makers.items()},
-        # So small a rate that thousands of timed steps leave the numbers what they are: nothing underflows.
-        timed={"batch": batch, "rate": 1e-7},
+        makers={peer: partial(_step, maker) for peer, maker in networks.MAKERS.items()},
+        # BLAS and torch have threads that wait awake for more work, and zkynet sets how memory is given back.
+        apart=lambda peer: [networks.__file__, "serve", peer, _step_file(batch)],
+        timed={"batch": batch, "rate": RATE},
         rehearsed={"rate": 1e-3},
         calls=4,
     )
@@ -203,42 +231,44 @@ def _import(library):
     return lambda: _printed("-c", _IMPORT.format(library))
 
 
-def _printed(*arguments):
+def start(arguments: list[str]) -> subprocess.Popen:
+    """Start a Python process that is to be timed, or that times itself."""
     command = [sys.executable, "-P", *arguments]  # -P: not what lies in the current folder
     # A library that is installed is compiled too: where this process may not keep what it compiles, that one may.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.splitlines() or ["it said nothing"])[-1]
-        raise ProcessError(f"a process that was to be timed ended with {done.returncode}: {last}")
-    return json.loads(done.stdout)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def failed(process: subprocess.Popen) -> ProcessError:
+    """What to raise where a process has ended, or is to end, too early."""
+    _, said = process.communicate()
+    last = (said.splitlines() or ["it said nothing"])[-1]
+    return ProcessError(f"a process that was to be timed ended with {process.returncode}: {last}")
+
+
+def _printed(*arguments):
+    with start([*arguments]) as process:
+        result = process.stdout.read()
+        if process.wait():
+            raise failed(process)
+    return json.loads(result)
 
 
 @functools.cache
-def _folder():
-    folder = tempfile.TemporaryDirectory(prefix="zkynet-bench-")
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
-
-
-@functools.cache
-def digits_file() -> str:
-    """The path of an .npz file with what the digit classifier starts from: digits, first weights, order of batches."""
+def _digits_file():
     from zkynet.data import Batches
     from zkynet.train import digits
 
     (x, y), (tx, ty) = digits.split_digits()
     batches = Batches((np.arange(len(x)),), batch_size=32, drop_last=True)
     orders = [[rows for (rows,) in batches] for _ in range(40)]
-    weights = {f"weight{i}": w for i, w in enumerate(_weights(zk.models.fcn(digits.SIZES)))}
-    path = str(_folder() / "digits.npz")
-    np.savez(path, x=x, y=y, tx=tx, ty=ty, orders=orders, rate=digits.LEARNING_RATES["adam"], **weights)
-    return path
+    return _saved("digits", digits.SIZES, digits.LEARNING_RATES["adam"], x=x, y=y, tx=tx, ty=ty, orders=orders)
 
 
 def _digits(peer):
-    path = digits_file()
-    return lambda: _printed(networks.__file__, peer, path)["losses"]
+    path = _digits_file()
+    return lambda: _printed(networks.__file__, "train", peer, path)["losses"]
 
 
 WORKLOADS = {
@@ -266,7 +296,7 @@ WORKLOADS = {
         Workload(
             "digits",
             f"a process that trains the digit classifier to {networks.GOAL:.0%} test accuracy",
-            {peer: partial(_digits, peer) for peer in networks.MAKERS},
+            {peer: partial(_digits, peer) for peer in networks.MAKERS if peer != "torch fused"},
             process=True,
         ),
     )
