@@ -135,7 +135,7 @@ def test_linear_refuses(make, error, words):
 
 
 def test_an_input_of_the_wrong_size_names_the_layer():
-    with pytest.raises(ShapeError, match="inner sizes") as caught:
+    with pytest.raises(ShapeError, match="shapes do not fit") as caught:
         nn.Linear(3, 4, 0)(np.ones((2, 5), "float32"))
     assert "in Linear(3, 4)" in caught.value.__notes__
 

@@ -7,7 +7,7 @@ from zkynet.framework import op
 from zkynet.framework.axes import lead_shape, size_of
 from zkynet.framework.operations import activation, indexing, loss, reduction, shape, spectral
 from zkynet.framework.operations.conv import Conv, ConvFilter, ConvInput
-from zkynet.framework.operations.linalg import Cholesky, Einsum, MatMul, Solve, Tril, adjoint, half_lower
+from zkynet.framework.operations.linalg import Cholesky, Einsum, Linear, MatMul, Solve, Tril, adjoint, half_lower
 from zkynet.framework.record import value_of
 
 X, Q, R = numbers(11, 2, 3), numbers(12, 3, 3), numbers(13, 3, 3)
@@ -302,6 +302,16 @@ einsum_rule = Einsum.vjp_arrays
 A3, B3 = complexes(20, 3, 3) + 3 * np.eye(3), complexes(22, 3, 2)
 
 PRODUCTS = (
+    Mutant(
+        "linear: the weight not transposed",
+        *(Linear, "vjp_x", lambda self, xp, g, weight: xp.matmul(g, weight)),
+        grads(op.linear, Q, R, R[0]),
+    ),
+    Mutant(
+        "linear: the bias of one row alone",
+        *(Linear, "vjp_bias", lambda self, xp, g: g[..., 0, :]),
+        grads(op.linear, Q, R, R[0]),
+    ),
     Mutant("matmul: b not transposed", MatMul, "vjp_a", lambda self, xp, g, b: xp.matmul(g, b), grads(op.matmul, Q, R)),
     Mutant(
         "matmul: in the wrong order",

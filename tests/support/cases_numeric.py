@@ -220,6 +220,24 @@ LINEAR = (
         ),
     ),
     Row(
+        "linear",
+        (
+            draw("linear", (3, 2), (2, 3), (3,)),
+            draw("linear", (2,), (2, 3), (3,)),
+            draw("linear", (2, 3, 2), (2, 1), (1,)),
+            draw("linear", (0, 2), (2, 3), (3,)),
+            draw("linear", (3, 0), (0, 2), (2,)),
+            draw("linear", (3, 2), (2, 3)),
+        ),
+        complex=True,
+        weak=False,
+        errors=(
+            Bad((np.ones((2, 3)), np.ones((2, 3)), np.ones(3)), ShapeError, "x (2, 3), weight (2, 3), bias (3,)"),
+            Bad((np.ones((2, 3)), np.ones((3, 2)), np.ones(1)), ShapeError, "bias (1,)"),
+            Bad((np.ones((2, 3)), np.ones((3, 2)), np.ones((1, 2))), ShapeError, "bias (1, 2)"),
+        ),
+    ),
+    Row(
         "dot",
         tuple(
             draw("dot", *s)

@@ -180,6 +180,10 @@ def solve(a, b):
     return np.linalg.solve(a, b[..., None])[..., 0] if b.ndim == 1 else np.linalg.solve(a, b)
 
 
+def linear(x, weight, bias=None):
+    return x @ weight if bias is None else x @ weight + bias
+
+
 def matmul(a, b):
     return np.matmul(a, b)
 

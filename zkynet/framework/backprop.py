@@ -106,7 +106,7 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
                 _note(error, record)
                 raise
             continue
-        # The most frequent case, written out: an entrywise operator whose rules read at most one saved array.
+        # The most frequent case, written out: an operator whose rules read at most one saved array.
         i = 0
         for parent in record.parents:
             if parent is not None and parent in needed:

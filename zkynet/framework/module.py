@@ -97,10 +97,11 @@ def _children(node) -> list[tuple[Any, Any]]:
     return [
         (name, child)
         for name, child in items
-        if isinstance(child, _INSIDE) or hasattr(type(child), "__dataclass_fields__")
+        if type(child) not in _PLAIN and (isinstance(child, _INSIDE) or hasattr(type(child), "__dataclass_fields__"))
     ]
 
 
+_PLAIN = frozenset((int, float, str, bool, type(None)))  # the most frequent of what holds nothing, asked first
 _INSIDE = (Possession, Module, list, tuple, dict, deque, set, frozenset)
 
 

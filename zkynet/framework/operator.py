@@ -63,7 +63,7 @@ class Plan:
 
     def _plain(self, cls) -> tuple | None:
         """A pair (rule, position in ``saved`` or None) an input, where every rule reads at most one saved array."""
-        if self.joint or self.variadic or cls.outputs > 1 or not cls.elementwise:
+        if self.joint or self.variadic or cls.outputs > 1:
             return None
         simple = [r is not None and len(r.wants) <= 1 and all(w >= 0 for w in r.wants) for r in self.vjp]
         return tuple((r.method, r.wants[0] if r.wants else None) for r in self.vjp) if all(simple) else None

@@ -76,7 +76,7 @@ class Treedef:
     def _build(self, leaves) -> Any:
         if self.children is None:
             return next(leaves)
-        return rebuild(self.node, [child._build(leaves) for child in self.children])
+        return rebuild(self.node, [next(leaves) if c is LEAF else c._build(leaves) for c in self.children])
 
     def __repr__(self) -> str:
         return f"Treedef({self.unflatten('*' for _ in range(self.count()))!r})"

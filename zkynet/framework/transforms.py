@@ -97,6 +97,8 @@ class Trace:
                 lift = tensor_of(x, Record(_leaf, (), _NOTHING, (), None, HOST))
                 self.leaves.append(lift)
                 tree = pytree.LEAF
+            elif hasattr(x, "named_parameters"):
+                lift, tree = x, self._bind(x, lambda path, n=n: _argument(f, n) + path, "", bound)
             else:
                 lift, tree = self._lift(x, lambda path, n=n: _argument(f, n) + path, "", bound)
             self.args[n] = lift
@@ -108,24 +110,33 @@ class Trace:
 
     def _lift(self, x, name, path, bound):
         """``x`` with a leaf in place of each array, and its structure; Modules and Parameters are bound instead."""
+        if hasattr(x, "named_parameters"):
+            return x, self._bind(x, name, path, bound)
         inside = None if type(x) in backends.BACKEND_BY_TYPE else pytree.children_of(x)
         if inside is not None:
             pairs = [self._lift(c, name, f"{path}[{k!r}]", bound) for k, c in zip(*inside, strict=True)]
-            trees = [t for _, t in pairs]
-            if hasattr(x, "named_parameters"):  # it stays itself, with its Parameters bound; its gradient is a dict
-                return x, pytree.Treedef(dict.fromkeys(inside[0]), trees)
-            return pytree.rebuild(x, [c for c, _ in pairs]), pytree.Treedef(x, trees)
+            return pytree.rebuild(x, [c for c, _ in pairs]), pytree.Treedef(x, [t for _, t in pairs])
         if isinstance(x, Parameter):
-            leaf = bound.get(x)
-            if leaf is None:
-                leaf = bound[x] = lifted(x, lambda: name(path))
-            self.leaves.append(leaf)
+            self._bind_one(x, lambda: name(path), bound)
             return x, pytree.LEAF
         leaf = lifted(x, lambda: name(path))
         self.leaves.append(leaf)
         return tensor_of(
             leaf._value, leaf.record
         ), pytree.LEAF  # one of its own: the function may assign to its entries
+
+    def _bind(self, module, name, path, bound) -> pytree.Treedef:
+        """Bind the Parameters of a Module, which stays itself; its gradient is a dict."""
+        names, parameters = module.tree_flatten()
+        for key, parameter in zip(names, parameters, strict=True):
+            self._bind_one(parameter, lambda key=key: name(f"{path}[{key!r}]"), bound)
+        return pytree.Treedef(dict.fromkeys(names), [pytree.LEAF] * len(names))
+
+    def _bind_one(self, parameter, name, bound):
+        leaf = bound.get(parameter)
+        if leaf is None:
+            leaf = bound[parameter] = lifted(parameter, name)
+        self.leaves.append(leaf)
 
     def traced(self, outputs) -> bool:
         """Whether an outer transform may differentiate what this one computes of ``outputs``."""

@@ -62,11 +62,10 @@ class Linear(Module):
 
     def call(self, x: Any) -> Any:
         try:
-            y = op.matmul(x, self.weight)
+            return op.linear(x, self.weight, self.bias)
         except ShapeError as error:
             error.add_note(f"in {self!r}")
             raise
-        return y if self.bias is None else op.add(y, self.bias)
 
     def __repr__(self) -> str:
         return f"Linear({self.inputs}, {self.outputs}{'' if self.bias is not None else ', bias=False'})"

@@ -84,7 +84,7 @@ from .elementwise import (
     where,
 )
 from .indexing import index_set, scatter_add, scatter_set, scatter_sum, take, take_along_axis
-from .linalg import cholesky, matmul, solve, tensordot, tril, triu
+from .linalg import cholesky, linear, matmul, solve, tensordot, tril, triu
 from .linalg import einsum as _einsum
 from .loss import mean_squared_error, softmax_cross_entropy
 from .random import dropout

@@ -59,11 +59,10 @@ class Weights(Softmax):
 def shift(xp, x, axis):
     """x less its largest entry, which may be infinite; NaN where infinities tie for it, since no limit exists there."""
     top = xp.max(x, axis=axis, keepdims=True)
+    if not xp.is_traced(top) and bool(xp.all(xp.isfinite(top))):
+        return x - top
     z = xp.shifted(x, top)
-    infinite = xp.isinf(top)
-    if not xp.is_traced(top) and not bool(xp.any(infinite)):
-        return z
-    tied = infinite & (xp.sum(xp.astype(z == 0, x.dtype), axis=axis, keepdims=True) > 1)
+    tied = xp.isinf(top) & (xp.sum(xp.astype(z == 0, x.dtype), axis=axis, keepdims=True) > 1)
     return xp.where(tied, xp.nan, z)
 
 

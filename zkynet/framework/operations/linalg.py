@@ -30,6 +30,33 @@ class MatMul(Operator):
         return xp.matmul(xp.matrix_transpose(a), g)
 
 
+class Linear(Operator):
+    """x @ weight + bias: x (rows, inputs), weight (inputs, outputs), bias (outputs,)."""
+
+    def forward(self, xp, x, weight, bias):
+        y = xp.matmul(x, weight)
+        y += bias
+        return y
+
+    def vjp_x(self, xp, g, weight):
+        return xp.matmul(g, xp.matrix_transpose(weight))
+
+    def vjp_weight(self, xp, g, x):
+        return xp.matmul(xp.matrix_transpose(x), g)
+
+    def vjp_bias(self, xp, g):
+        return xp.sum(g, axis=-2)
+
+    def jvp_x(self, xp, t, weight):
+        return xp.matmul(t, weight)
+
+    def jvp_weight(self, xp, t, x):
+        return xp.matmul(x, t)
+
+    def jvp_bias(self, xp, t):
+        return xp.expand_dims(t, axis=-2)  # every row's, broadcast by the engine
+
+
 class Einsum(Operator):
     """A sum of products in canonical form: labels distinct within an operand, the output explicit.
 
@@ -142,7 +169,7 @@ class Tril(Operator):
         return xp.tril(g, k=self.k)
 
 
-_matmul, _solve, _cholesky = MatMul(), Solve(), Cholesky()
+_matmul, _linear, _solve, _cholesky = MatMul(), Linear(), Solve(), Cholesky()
 
 
 def matmul(a, b) -> Tensor:
@@ -169,6 +196,22 @@ def matmul(a, b) -> Tensor:
     if len(sa) == 1:
         full = full[: len(full) - (len(sb) > 1) - 1] + full[len(full) - (len(sb) > 1) :]
     return reshape(y, full)
+
+
+def linear(x, weight, bias=None) -> Tensor:
+    """x @ weight + bias in one step: x (..., inputs), weight (inputs, outputs), bias (outputs,) or None."""
+    if bias is None:
+        return matmul(x, weight)
+    sx, sw, sb = shape_of(x), shape_of(weight), shape_of(bias)
+    if len(sw) != 2 or not sx or sx[-1] != sw[0] or sb != sw[1:]:
+        raise ShapeError(
+            f"linear: shapes do not fit.\n  got:      x {sx}, weight {sw}, bias {sb}\n"
+            f"  expected: x (..., inputs), weight (inputs, outputs), bias (outputs,)"
+        )
+    if len(sx) == 2:
+        return apply(_linear, x, weight, bias)
+    rows = size_of(sx[:-1])
+    return reshape(apply(_linear, reshape(x, (rows, sx[-1])), weight, bias), sx[:-1] + sb)
 
 
 def _stacked(name, sa, sb):

@@ -5,6 +5,7 @@ from zkynet.backends.errors import IndexOutOfBoundsError, ShapeError
 
 from ..operator import Operator
 from ..record import HOST, Tensor, apply, dtype_of, kind_of, operand, shape_of
+from .activation import shift
 from .elementwise import square, subtract
 from .indexing import positions
 from .reduction import mean, sum
@@ -21,33 +22,29 @@ def reduced(x, reduction: str) -> Tensor:
 
 
 class SoftmaxCrossEntropy(Operator):
-    """-log softmax(x)[label] row by row: x (N, classes), spots (N,). Its gradient: softmax(x) less 1 at the label.
+    """-log softmax(x)[label] row by row: x (rows, classes), labels (rows,). Its gradient: softmax(x) less 1 there."""
 
-    ``spots`` are the positions of the labelled entries of x in row-major order.
-    """
-
-    nondifferentiable = ("spots",)
+    nondifferentiable = ("labels",)
     promotion = "floating"
     promotes = ("x",)
 
-    def forward(self, xp, x, spots):
-        top = xp.max(x, axis=-1, keepdims=True)
-        z = xp.shifted(x, top)
-        total = xp.sum(xp.exp(z), axis=-1)
-        # Where infinities tie there is no softmax: NaN, as log_softmax gives.
-        total = xp.where(xp.isinf(xp.reshape(top, total.shape)) & (total > 1), xp.nan, total)
-        return xp.log(total) - xp.take(xp.reshape(z, (-1,)), spots, axis=-1)
+    def forward(self, xp, x, labels):
+        z = shift(xp, x, -1)
+        return xp.log(xp.sum(xp.exp(z), axis=-1)) - picked(xp, z, labels)
 
-    def vjp_x(self, xp, g, x, spots):
-        rows, classes = x.shape
-        lead = tuple(g.shape[:-1])
-        hit = xp.scatter_sum(g, spots, rows * classes, axis=-1)
-        return xp.weights(x, axis=-1) * xp.expand_dims(g, axis=-1) - xp.reshape(hit, lead + (rows, classes))
+    def vjp_x(self, xp, g, x, labels):
+        hit = xp.expand_dims(labels, axis=-1) == xp.arange(x.shape[1], dtype=labels.dtype)
+        return (xp.weights(x, axis=-1) - xp.astype(hit, x.dtype)) * xp.expand_dims(g, axis=-1)
 
-    def jvp_x(self, xp, t, x, spots):
-        lead = tuple(t.shape[:-2])
-        picked = xp.take(xp.reshape(t, lead + (-1,)), spots, axis=-1)
-        return xp.sum(xp.weights(x, axis=-1) * t, axis=-1) - picked
+    def jvp_x(self, xp, t, x, labels):
+        return xp.sum(xp.weights(x, axis=-1) * t, axis=-1) - picked(xp, t, labels)
+
+
+def picked(xp, x, labels):
+    """The labelled entry of each row: x (..., rows, classes), labels (rows,)."""
+    rows, classes = x.shape[-2:]
+    spots = labels + xp.arange(0, rows * classes, classes, dtype=labels.dtype)
+    return xp.take(xp.reshape(x, (*x.shape[:-2], rows * classes)), spots, axis=-1)
 
 
 _cross_entropy = SoftmaxCrossEntropy()
@@ -66,15 +63,10 @@ def softmax_cross_entropy(logits, labels, reduction="mean") -> Tensor:
         )
     index = checked_labels(labels, shape[-1], logits)
     rows = logits if len(shape) == 2 else reshape(logits, (-1, shape[-1]))
-    losses = apply(_cross_entropy, rows, spots(index, shape[-1]))
+    if len(shape) != 2:
+        index = reshape(index, (-1,))
+    losses = apply(_cross_entropy, rows, index)
     return reduced(losses if len(shape) == 2 else reshape(losses, shape[:-1]), reduction)
-
-
-def spots(index, classes):
-    """The positions of the labelled entries of (N, classes) in row-major order."""
-    xp = backends.backend_of(index)
-    flat = index if len(index.shape) == 1 else xp.reshape(index, (-1,))
-    return flat + xp.arange(0, flat.shape[0] * classes, classes, dtype=flat.dtype)
 
 
 def checked_labels(labels, classes, like):
