@@ -67,6 +67,10 @@ class ShapeError(ZkynetError, ValueError):
     """Shapes do not fit together."""
 
 
+class NotInGraphError(ZkynetError, ValueError):
+    """A gradient was asked with respect to something that is no part of the graph."""
+
+
 class GradientMismatchError(ZkynetError, ValueError):
     """The gradients that an optimizer was given do not belong to its model."""
 

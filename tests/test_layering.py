@@ -31,6 +31,7 @@ FRAMEWORK_ORDER = (
     "tensor_methods",
     "backprop",
     "pushforward",
+    "session",
     "graph",
     "module",
     "transforms",

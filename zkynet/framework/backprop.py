@@ -1,5 +1,6 @@
 """The reverse sweep over recorded history: cotangents flow back and accumulate."""
 
+import os
 from operator import attrgetter
 from typing import Any
 
@@ -9,7 +10,7 @@ from zkynet.backends.errors import NotDifferentiableError, VJPShapeError
 from . import operations as op
 from .axes import Shape, size_of, unbroadcast, unbroadcastable
 from .operator import missing_rule
-from .record import GUARDS, HOST, Output, Record, Spec, Tensor, output_record, tensor_of, value_of
+from .record import CONTEXT, GUARDS, HOST, WATCHED, Output, Record, Spec, Tensor, output_record, tensor_of, value_of
 
 _by_serial = attrgetter("serial")
 _FLOAT64 = HOST.float64
@@ -75,7 +76,8 @@ def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=
 def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
     """The loop of ``pull_back``: newest first, each step sends its cotangent on to its parents."""
     special = asked | barrier
-    plain = not traced and not lead
+    watchers = CONTEXT.get().watchers if WATCHED else ()
+    plain = not traced and not lead and not watchers
     careful = False  # from the first mask on: what it cut off must stay silent
     last = c = None  # the newest contribution, not yet in ``waiting``: in a chain it is what comes next
     for record in reversed(order):
@@ -101,7 +103,10 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
                 _wait(waiting, last, c)
                 last = None
             try:
-                _send(record, g, waiting, needed, traced, lead, careful)
+                for parent, c in sent(record, g, waiting, needed, traced, lead, careful):
+                    for watcher in watchers:
+                        watcher.sent(record, g, parent, c)
+                    _wait(waiting, parent, c)
             except Exception as error:
                 _note(error, record)
                 raise
@@ -151,13 +156,14 @@ def _wait(waiting, record, c):
     waiting[record] = c if before is None else before + c
 
 
-def _send(record, g, waiting, needed, traced, lead, careful=False):
-    """One step of the sweep in full: any operator, Tensors or arrays, with or without leading axes."""
+def sent(record, g, waiting, needed, traced, lead, careful=False):
+    """One step of the sweep in full, for any operator: (parent, contribution) for each parent that is needed."""
     operator = record.operator
     if type(operator) is Output:
         if record.parents:
             _into_slot(waiting, record, g)
-        return
+        return []
+    contributions = []
     joint = _joint(record, g, needed, traced, lead) if operator.joint else None
     for i, parent in enumerate(record.parents):
         if parent is None or parent not in needed:
@@ -169,7 +175,27 @@ def _send(record, g, waiting, needed, traced, lead, careful=False):
             c = (op if traced else backends.backend_of(c)).silence(g, c)
         if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
             c = fitted(c, record, i, parent, traced, lead)
-        _wait(waiting, parent, c)
+        contributions.append((parent, c))
+    return contributions
+
+
+def steps_back(root, cotangent, order, lead: Shape = ()):
+    """The sweep of ``pull_back`` on arrays, one step at a time: (record, its cotangent, [(parent, contribution), ...]).
+
+    ``order`` holds the Records to visit, oldest first.
+    """
+    needed = set(order)
+    waiting: dict = {root: cotangent}
+    careful = False
+    for record in reversed(order):
+        g = waiting.pop(record, None)
+        if g is None:
+            continue
+        careful = careful or record.operator.masks
+        contributions = sent(record, g, waiting, needed, False, lead, careful)
+        for parent, c in contributions:
+            _wait(waiting, parent, c)
+        yield record, g, contributions
 
 
 def _into_slot(waiting, record, g):
@@ -389,6 +415,14 @@ def _wrong_shape(operator, i, c, lead, parent):
         f"  got:      {tuple(c.shape)}\n"
         f"  expected: {lead + parent.shape} = {lead} leading + {parent.shape} input {name}{hint}"
     )
+
+
+def memory_limit() -> int:
+    """The number of bytes that a Jacobian may take: a quarter of the machine's memory."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    except (ValueError, OSError, AttributeError):
+        return 4 << 30
 
 
 def seed(record: Record, number: float = 1.0) -> Any:

@@ -53,9 +53,9 @@ class _Custom(Operator):
     def forward(self, xp, *arrays):
         name = self.owner.__name__
         # Depth 0: transforms inside, of Newton's method say, are its own affair.
-        result = _in_context(
-            CONTEXT.get().replace(depth=0, recording=True), self.owner.function, [tensor_of(a) for a in arrays]
-        )
+        context = CONTEXT.get()
+        context = context.replace(depth=0, recording=True, session=context.session or False)
+        result = _in_context(context, self.owner.function, [tensor_of(a) for a in arrays])
         if isinstance(result, (tuple, list, dict)):
             raise TypeError(f"{name}: a function with its own rule returns one array, got a {type(result).__name__}")
         value, record = operand(result)

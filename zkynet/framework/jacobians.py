@@ -1,7 +1,6 @@
 """Full Jacobians and Hessians, by batched sweeps in either direction."""
 
 import operator
-import os
 from collections.abc import Callable
 from functools import wraps
 
@@ -10,6 +9,7 @@ from zkynet.backends.errors import JacobianTooLargeError, NotDifferentiableError
 
 from . import operations as op
 from .axes import size_of
+from .backprop import memory_limit
 from .record import Record, Tensor, tensor_of
 from .transforms import (
     Trace,
@@ -97,14 +97,6 @@ def _size(x: Tensor) -> int:
 
 def _bytes(x: Tensor) -> int:
     return getattr(getattr(x._value, "dtype", None), "itemsize", 8) if not _is_complex(x) else 16
-
-
-def memory_limit() -> int:
-    """The number of bytes that a Jacobian may take: a quarter of the machine's memory."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    except (ValueError, OSError, AttributeError):
-        return 4 << 30
 
 
 def _check_size(outputs, leaves, f):

@@ -1,27 +1,135 @@
 """Modules: functions composed of operators and other modules, with parameters they own."""
 
+import inspect
 import reprlib
+import warnings
 from collections import deque
+from collections.abc import Callable, Iterable
 from types import MemberDescriptorType
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from zkynet import backends
 
-from .function import Function, Parameter, Possession, State
+from . import pytree
+from .function import Function, Parameter, Possession, State, Variable
+from .graph import ModuleGraph
+from .record import CONTEXT, PYTHON_NUMBERS, Tensor, entered, operand, tensor_of
+from .session import Session
 
 
 class Module(Function):
     """A Function that a user composes: parameters and submodules are plain attributes, ``call`` says what it does.
 
-    ``module(x)`` runs ``call``. Parameters are array-like inside it: ``x @ self.weight + self.bias``.
+    ``module(x)`` runs ``call``: from outside it gives a ModuleGraph, the graph of that one call; inside a transform,
+    another Module or ``no_grad`` a Tensor. Parameters are array-like: ``x @ self.weight + self.bias``. Positional
+    arguments are inputs, numbers among them too; settings are passed by keyword.
+
+    Inputs are read off the signature of ``call``. They and the parameters may also be declared:
+    ``super().__init__(inputs=(Variable("x"),), params=(Parameter("w", w0),))``; ``self.param("w")`` reads one.
     """
+
+    def __init__(self, inputs: Iterable[Variable] | None = None, params: Iterable[Parameter] | None = None):
+        if inputs is not None:
+            self._variables = Declared(_by_short_name(inputs, Variable))
+        if params is not None:
+            self._params = _by_short_name(params, Possession)
 
     def call(self, *inputs):
         raise NotImplementedError(f"{type(self).__name__} needs a method call(self, ...)")
 
     def __call__(self, *inputs, **settings):
+        context = CONTEXT.get()
+        inputs = self._checked_inputs(inputs, settings)
+        if context.session is None and not context.depth and context.recording:
+            return self._call_from_outside(context, inputs, settings)
+        if context.session:
+            return context.session.call(self, inputs, settings)
         return self.call(*inputs, **settings)
+
+    def _call_from_outside(self, context, inputs, settings):
+        """The ModuleGraph of a call: one an array, where it gives a container of them."""
+        session = Session(self)
+        bindings = {p: session.bind(p) for p in self.named_parameters().values()}
+        variables = self._inputs()
+        given = [session.give(v, x) for v, x in zip(variables.values(), inputs, strict=False)]
+        given += inputs[len(given) :]
+        settings = {k: session.give(variables[k], x) if k in variables else x for k, x in settings.items()}
+        inside = context.replace(
+            bindings={**context.bindings, **bindings}, session=session, watchers=(*context.watchers, session)
+        )
+        with entered(inside):
+            result = self.call(*given, **settings)
+        return pytree.map_tree(lambda y: _graph_of(session, y), result, lambda node: isinstance(node, Function))
+
+    # ---- inputs and possessions by name ----
+
+    def input(self, name: str) -> Variable:
+        """The Variable with this short name."""
+        found = self._inputs().get(name)
+        if found is None:
+            raise KeyError(f"{self.name} has no input {name!r}; its inputs are: {', '.join(self._inputs()) or 'none'}")
+        return found
+
+    def param(self, name: str) -> Any:
+        """The Parameter, Constant or State with this short name or path, such as ``layers.0.weight``."""
+        owned = self.named_possessions(Possession)
+        if name in owned:
+            return owned[name]
+        found = [p for path, p in owned.items() if p.short_name == name and "." not in path] or [
+            p for p in owned.values() if p.short_name == name
+        ]
+        if len(found) != 1:
+            what = "several parameters" if found else "no parameter"
+            raise KeyError(f"{self.name} has {what} {name!r}; by path they are: {', '.join(owned) or 'none'}")
+        return found[0]
+
+    def _inputs(self) -> dict[str, Variable]:
+        """The Variables by short name: declared, or made of the signature of ``call`` when first asked for."""
+        declared = self.__dict__.get("_variables")
+        if declared is None:
+            names = signature_of(type(self)).names
+            declared = self.__dict__.setdefault("_variables", Declared({name: Variable(name) for name in names}))
+        return declared.variables
+
+    def _checked_inputs(self, inputs, settings):
+        """The inputs that ``call`` takes; TypeError for too few, a warning for those beyond."""
+        signature = signature_of(type(self))
+        declared = self.__dict__.get("_variables")
+        most = signature.most if declared is None else len(declared.variables)
+        if most is not None and len(inputs) > most:
+            warnings.warn(
+                f"{type(self).__name__} takes {most} inputs and was given {len(inputs)}; "
+                f"left out: {', '.join(_in_short(x) for x in inputs[most:])}",
+                stacklevel=3,
+            )
+            inputs = inputs[:most]
+        least = signature.least if declared is None else len(declared.variables)
+        if len(inputs) < least:
+            names = list(self._inputs())
+            missing = [name for name in names[len(inputs) : least] if name not in settings]
+            if missing:
+                raise TypeError(
+                    f"{type(self).__name__} was called with too few inputs.\n  missing:  {', '.join(missing)}\n"
+                    f"  expected: {', '.join(names[:least])}"
+                )
+        return inputs
+
+    @staticmethod
+    def build(name: str, fn: Callable, inputs: Iterable[Variable | str], params: Iterable[Parameter] | None = None):
+        """A Module of a function: ``fn`` takes the inputs, then the params, by position.
+
+        ``name`` becomes the name of its class: ``functional_name`` is that in snake case. An input may be given by its
+        name alone.
+        """
+        variables = [Variable(v) if isinstance(v, str) else v for v in inputs]
+        owned = list(params or ())
+
+        def call(self, *given):
+            return fn(*given, *owned)
+
+        made = type(name, (Module,), {"call": call, "__doc__": fn.__doc__, "__module__": fn.__module__})
+        return made(inputs=variables, params=owned)
 
     def named_possessions(self, kind=Parameter) -> dict[str, Any]:
         """Every owned Parameter (or State, Constant) by its path, ``layers.0.weight``; a shared one once."""
@@ -79,6 +187,63 @@ class Module(Function):
         return f"{type(self).__name__}({inside})"
 
 
+class Declared:
+    """The Variables of a Module, by short name; kept apart from what it owns."""
+
+    __slots__ = ("variables",)
+
+    def __init__(self, variables: dict[str, Variable]):
+        self.variables = variables
+
+
+class CallSignature(NamedTuple):
+    """What ``call`` says of its inputs: their names, how many it needs, and how many it takes (None: any number)."""
+
+    names: tuple[str, ...]
+    least: int
+    most: int | None
+
+
+_signatures: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def signature_of(cls) -> CallSignature:
+    """The inputs of a class of Modules: the positional parameters of its ``call``."""
+    found = _signatures.get(cls)
+    if found is None:
+        parameters = list(inspect.signature(cls.call).parameters.values())[1:]
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        least = len([p for p in named if p.default is p.empty])
+        most = None if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(named)
+        found = _signatures[cls] = CallSignature(tuple(p.name for p in named), least, most)
+    return found
+
+
+def _by_short_name(items, kind) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in items:
+        if not isinstance(item, kind):
+            raise TypeError(f"expected a {kind.__name__}, got {item!r}")
+        if item.short_name in found:
+            raise ValueError(f"two of the {kind.__name__}s have the name {item.short_name!r}")
+        found[item.short_name] = item
+    return found
+
+
+def _graph_of(session, y):
+    """The ModuleGraph of one output; what is no array stays as it is."""
+    if isinstance(y, (ModuleGraph, Function, str, bytes)) or y is None:
+        return y
+    try:
+        return ModuleGraph(session, y if type(y) is Tensor else tensor_of(*operand(y)))
+    except TypeError:
+        return y
+
+
+def _in_short(x) -> str:
+    return repr(x) if type(x) in PYTHON_NUMBERS or not hasattr(x, "shape") else f"shape {tuple(x.shape)}"
+
+
 def _children(node) -> list[tuple[Any, Any]]:
     """The named things in a module or a container that are, or may hold, modules and possessions."""
     if isinstance(node, (list, tuple, deque)):
@@ -92,6 +257,9 @@ def _children(node) -> list[tuple[Any, Any]]:
     else:
         fixed = _fixed_names(type(node))
         items = vars(node).items() if hasattr(node, "__dict__") else ()
+        declared = getattr(node, "_params", None)
+        if type(declared) is dict and isinstance(node, Module):  # owned under its own name
+            items = [*declared.items(), *(item for item in items if item[0] != "_params")]
         if fixed:
             items = {**{name: getattr(node, name, None) for name in fixed}, **dict(items)}.items()
     return [

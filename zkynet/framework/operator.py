@@ -162,6 +162,22 @@ class Elementwise(Operator):
     right_aligned = True
 
 
+class Leaf(Elementwise):
+    """Where differentiation ends: an input of a transform or of a call. To what is outside it is the identity.
+
+    ``ref`` is what stands there: a Parameter or Variable of a Module's call.
+    """
+
+    def __init__(self, ref=None):
+        self.ref = ref
+
+    def forward(self, xp, x):
+        return x
+
+    def vjp_x(self, xp, g):
+        return g
+
+
 class Undifferentiable(Elementwise):
     """Entry by entry, without a derivative: comparisons, rounding, predicates."""
 

@@ -9,7 +9,20 @@ from typing import Any
 
 from zkynet.backends import BACKEND_BY_TYPE
 
-from .record import _FLOAT64, CONTEXT, FLOATING, HOST, Record, Tensor, _record, _serials, apply, explain, operand
+from .record import (
+    _FLOAT64,
+    CONTEXT,
+    FLOATING,
+    HOST,
+    WATCHED,
+    Record,
+    Tensor,
+    _record,
+    _serials,
+    apply,
+    explain,
+    operand,
+)
 
 _new = object.__new__
 _context = CONTEXT.get
@@ -20,6 +33,8 @@ def binary(operator, doc: str) -> Callable[[Any, Any], Tensor]:
     forward, quick, exact = operator.forward, operator.plan.quick, operator.exact
 
     def function(a, b):
+        if WATCHED:
+            return apply(operator, a, b)
         if type(a) is Tensor:
             va = a._value
             ra = a.record
@@ -91,7 +106,7 @@ def unary(operator, doc: str) -> Callable[[Any], Tensor]:
     inexact = operator.promotion in FLOATING
 
     def function(x):
-        if type(x) is not Tensor:
+        if type(x) is not Tensor or WATCHED:
             return apply(operator, x)
         value, parent = x._value, x.record
         kind = type(value)

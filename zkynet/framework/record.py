@@ -5,6 +5,7 @@ when nobody needs its history. A Record is one immutable step of that history.
 """
 
 import itertools
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,13 +31,15 @@ _new = object.__new__
 class Context:
     """What holds for the code that runs now, in this thread or task. Immutable: a change is a new Context."""
 
-    __slots__ = ("bindings", "depth", "draws", "recording")
+    __slots__ = ("bindings", "depth", "draws", "recording", "session", "watchers")
 
-    def __init__(self, depth=0, recording=True, bindings=None, draws=None):
+    def __init__(self, depth=0, recording=True, bindings=None, draws=None, session=None, watchers=()):
         self.depth = depth  # how many transforms stand around the running code
         self.recording = recording  # False inside no_grad
         self.bindings = bindings or {}  # Parameter -> the Tensor that stands for it
         self.draws = draws  # the log of random draws that checkpoint keeps or replays
+        self.session = session  # the call of a Module from outside that this code belongs to; False: none may begin
+        self.watchers = watchers  # who is told of every application of an operator
 
     def replace(self, **changes) -> "Context":
         kept = {name: getattr(self, name) for name in self.__slots__}
@@ -45,6 +48,25 @@ class Context:
 
 RUNNING: set[Context] = set()  # the contexts of all transforms whose function runs now, in any thread
 CONTEXT: ContextVar[Context] = ContextVar("zkynet_context", default=Context())  # noqa: B039  (it is immutable)
+
+
+# The contexts with watchers that are in force, in any thread: while it is empty, nobody looks for watchers.
+WATCHED: list[Context] = []
+
+
+@contextmanager
+def entered(context: Context):
+    """A block of code in which ``context`` holds."""
+    outer = CONTEXT.get()
+    try:
+        CONTEXT.set(context)
+        if context.watchers:
+            WATCHED.append(context)
+        yield
+    finally:
+        CONTEXT.set(outer)
+        if context in WATCHED:  # not where an interrupt came before it was
+            WATCHED.remove(context)
 
 
 class Record:
@@ -186,6 +208,19 @@ def _listed(x: Any) -> Any:
 
 def apply(operator, *inputs):
     """Run ``operator`` on Tensors, arrays or numbers; give a Tensor, recorded where a tracked input asks for it."""
+    return _watched(operator, inputs) if WATCHED else _apply(operator, inputs)
+
+
+def _watched(operator, inputs):
+    """``_apply``, and the watchers of this context are told."""
+    watchers = CONTEXT.get().watchers
+    result = _apply(operator, inputs)
+    for watcher in watchers:
+        watcher.applied(operator, inputs, result)
+    return result
+
+
+def _apply(operator, inputs):
     values = []
     parents = []
     tracked = False

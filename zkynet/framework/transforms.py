@@ -13,7 +13,7 @@ from . import operations as op
 from . import pytree
 from .backprop import pull_back, seed
 from .function import Function, Input, Parameter
-from .operator import Elementwise
+from .operator import Leaf
 from .pushforward import push_forward
 from .record import (
     CONTEXT,
@@ -28,17 +28,6 @@ from .record import (
     tensor_of,
     value_of,
 )
-
-
-class Leaf(Elementwise):
-    """Where differentiation ends: an input of a transform. To an outer transform it is the identity."""
-
-    def forward(self, xp, x):
-        return x
-
-    def vjp_x(self, xp, g):
-        return g
-
 
 _leaf = Leaf()
 _FLOAT64 = HOST.float64
@@ -106,7 +95,8 @@ class Trace:
         if len(self.trees) > 1 and len({n % len(args) for n in argnums}) < len(self.trees):
             raise ValueError(f"argnums={argnums}: an argument is named twice")
         bindings = {**self.outer.bindings, **bound} if bound else self.outer.bindings
-        self.context = Context(self.outer.depth + 1, True, bindings, self.outer.draws)
+        outer = self.outer
+        self.context = Context(outer.depth + 1, True, bindings, outer.draws, outer.session, outer.watchers)
 
     def _lift(self, x, name, path, bound):
         """``x`` with a leaf in place of each array, and its structure; Modules and Parameters are bound instead."""

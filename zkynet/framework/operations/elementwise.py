@@ -115,6 +115,8 @@ class Pow(Elementwise):
 class IntPow(Elementwise):
     """x ** n for a fixed Python integer n: no branch at 0, no logarithm, integer arrays stay integer."""
 
+    functional_name = "pow"  # type: ignore[assignment]
+
     def __init__(self, n):
         self.n = n
 
@@ -227,6 +229,8 @@ class Abs(Elementwise):
 
 class ComplexAbs(Elementwise):
     """The magnitude of a complex array; 0 has derivative 0."""
+
+    functional_name = "abs"  # type: ignore[assignment]
 
     def forward(self, xp, x):
         return xp.abs(x)
@@ -408,6 +412,8 @@ class AsType(Elementwise):
 
 class Compare(Undifferentiable):
     """A comparison or logical function of two arrays, by its array-API name."""
+
+    functional_name = "astype"  # type: ignore[assignment]
 
     def __init__(self, name):
         self._function = name

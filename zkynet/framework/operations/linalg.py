@@ -16,6 +16,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class MatMul(Operator):
     """a @ b for at least two axes each; the function ``matmul`` lifts vectors first."""
 
+    functional_name = "matmul"  # type: ignore[assignment]
+
     broadcasts = True  # over the stack axes
     right_aligned = True
     multilinear = True  # JVP: forward(ta, b) + forward(a, tb)
