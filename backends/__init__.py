@@ -32,6 +32,7 @@ __all__ = [
 
 ENTRY_POINTS = "zkynet.backends"
 ENVIRONMENT = "ZKYNET_BACKEND"
+_HELP = "See docs/backends.md."
 
 _HOST = NumpyBackend()
 BACKEND_BY_TYPE: dict = {
@@ -52,9 +53,15 @@ def _from_module(module: str, make: str):
 _loaders = {
     "numpy": lambda: _HOST,
     "jax": _from_module("jax", "load"),
+    "cupy": _from_module("cupy", "load"),
     "array_api_strict": _from_module("array_api", "load_strict"),
 }
-_EXTRAS = {"jax": "pip install zkynet[jax]", "array_api_strict": "pip install array-api-strict"}
+_EXTRAS = {
+    "jax": "pip install zkynet[jax]",
+    "cupy": "pip install zkynet[cupy] for CUDA 12, zkynet[cuda13] for CUDA 13",
+    "array_api_strict": "pip install array-api-strict",
+}
+_LIBRARIES = {"jax": "jax", "jaxlib": "jax", "cupy": "cupy"}  # whose arrays are known before their backend is loaded
 _loaded: dict[str, Backend] = {"numpy": _HOST}
 _instances: list[Backend] = []  # backends that came as objects: they have no loader
 
@@ -91,7 +98,7 @@ def _load(name: str) -> Backend:
             for backend in (*_loaded.values(), *_instances):
                 if backend.name == name:
                     return backend
-            raise BackendNotAvailable(f"there is no backend {name!r}.\n  known: {', '.join(sorted(_names()))}")
+            raise BackendNotAvailable(f"there is no backend {name!r}.\n  known: {', '.join(sorted(_names()))}\n{_HELP}")
         try:
             backend = loader()
         except BackendNotAvailable:
@@ -99,7 +106,9 @@ def _load(name: str) -> Backend:
         except ImportError as error:
             hint = _EXTRAS.get(name)
             raise BackendNotAvailable(
-                f"the backend {name!r} cannot be used here: {error}" + (f"\n  to install it: {hint}" if hint else "")
+                f"the backend {name!r} cannot be used here: {error}"
+                + (f"\n  to install it: {hint}" if hint else "")
+                + f"\n{_HELP}"
             ) from error
         _loaded[name] = backend
         return backend
@@ -199,8 +208,9 @@ def backend_of(x) -> Backend | None:
         _HOST.refuse(x)
         BACKEND_BY_TYPE[kind] = _HOST
         return _HOST
-    if "jax" in sys.modules and "jax" not in _loaded and kind.__module__.partition(".")[0] in ("jax", "jaxlib"):
-        _load("jax")
+    library = _LIBRARIES.get(kind.__module__.partition(".")[0])
+    if library is not None and library not in _loaded and library in sys.modules:
+        _load(library)
     for backend in (*_loaded.values(), *_instances):
         if backend.owns(x):
             if backend.owns_type(kind):

@@ -31,6 +31,7 @@ class Backend(Portable):
     """
 
     is_host = False  # True for NumPy alone: the arrays live in the host's memory and can be written to
+    is_mutable = False  # True where a rule has to borrow what it keeps of the caller's arrays, and copy views of them
     linalg_raises = False  # True where the library itself raises on singular matrices
 
     def __init__(self, name, namespace, device=None):
@@ -120,6 +121,12 @@ class Backend(Portable):
     def is_traced(self, x) -> bool:
         """Whether ``x`` has no value yet, inside a function that is being compiled."""
         return False
+
+    has_own_vjp = False  # whether ``vjp`` differentiates by means of the library's own
+
+    def vjp(self, f, arrays, g):
+        """The cotangents of ``arrays`` under ``f(*arrays)`` for the output's ``g``, by the library itself."""
+        raise NotImplementedError(f"{self.name} does not differentiate")
 
     def compile(self, f):
         """``f``, a function of own arrays in nested containers, compiled where the library can."""

@@ -75,6 +75,14 @@ class GradientMismatchError(ZkynetError, ValueError):
     """The gradients that an optimizer was given do not belong to its model."""
 
 
+class FileFormatError(ZkynetError, ValueError):
+    """A file is not what its format says, or something cannot be written in that format."""
+
+
+class WeightsMismatchError(ZkynetError, ValueError):
+    """The arrays in a file are not those that a model owns."""
+
+
 class GradientCheckError(ZkynetError, AssertionError):
     """A gradient disagrees with the numerical derivative, or with another backend."""
 

@@ -66,6 +66,11 @@ class JaxBackend(Backend):
     def is_traced(self, x):
         return isinstance(x, jax.core.Tracer)
 
+    has_own_vjp = True
+
+    def vjp(self, f, arrays, g):
+        return jax.vjp(f, *arrays)[1](g)
+
     def compile(self, f):
         return jax.jit(f)
 

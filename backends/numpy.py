@@ -30,6 +30,7 @@ class NumpyBackend(Backend):
     """NumPy on the host. Rules run inside ``errstate()``, so that its functions do not warn."""
 
     is_host = True
+    is_mutable = True
     linalg_raises = True
 
     def __init__(self):

@@ -768,13 +768,31 @@ def test_singular_values_inside_a_compiled_function_are_not_read(backend):
 # ---- who may change an array ----
 
 
-def test_read_only_arrays_and_borrowing(backend):
+def test_what_others_see_of_an_array_they_cannot_change(backend):
     own = backend.asarray(np.zeros(3))
     seen = backend.read_only(own)
-    assert backend.owns(seen)
-    if not backend.is_host:
-        assert seen is own and backend.borrow(own) == (own, None) and not backend.is_writable(own)
+    kept, guard = backend.borrow(own)
+    assert backend.owns(seen) and backend.owns(kept) and guard is None
+    if not backend.is_writable(own):
+        assert seen is own and kept is own
         return
-    with pytest.raises(ValueError, match="read-only"):
-        seen[0] = 1
-    own[0] = 1  # the array itself stays writable
+    if backend.is_host:
+        with pytest.raises(ValueError, match="read-only"):
+            seen[0] = 1
+    else:
+        seen[0] = 1  # cannot be forbidden, so it was a copy
+    own[1] = 1  # the array itself stays writable
+    assert backend.to_numpy(own).tolist() == [0, 1, 0] and backend.to_numpy(kept).tolist() == [0, 0, 0]
+
+
+def test_own_and_hand_over_share_nothing(backend):
+    x = backend.asarray(np.zeros(3))
+    items = [x, backend.reshape(x, (1, 3)), backend.own(x), backend.asarray(np.ones(3))]
+    backend.hand_over(items)
+    assert [backend.to_numpy(y).sum() for y in items] == [0, 0, 0, 3] and items[1].shape == (1, 3)
+    if backend.name == "jax":
+        assert items[0] is x  # nobody can write to it
+        return
+    for i in range(3):
+        items[i][...] = 5
+    assert backend.to_numpy(x).tolist() == [0, 0, 0]

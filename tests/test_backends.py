@@ -78,7 +78,9 @@ def test_numpy_is_always_there():
 
 
 def test_unknown_backend_names_what_there_is():
-    with pytest.raises(errors.BackendNotAvailable, match=r"(?s)no backend 'nunpy'.*known:.*jax.*numpy"):
+    with pytest.raises(
+        errors.BackendNotAvailable, match=r"(?s)no backend 'nunpy'.*known:.*cupy.*jax.*numpy.*See docs/backends.md"
+    ):
         backends.get("nunpy")
     with pytest.raises(ImportError):
         backends.get("nunpy")
@@ -108,9 +110,23 @@ def test_numpy_cannot_be_replaced():
 def test_missing_library_names_the_extra(restore, monkeypatch):
     monkeypatch.setitem(backends._loaders, "jax", lambda: __import__("no_such_library"))
     backends._loaded.pop("jax", None)
-    with pytest.raises(errors.BackendNotAvailable, match=r"(?s)'jax' cannot be used here.*zkynet\[jax\]"):
+    with pytest.raises(
+        errors.BackendNotAvailable, match=r"(?s)'jax' cannot be used here.*zkynet\[jax\].*See docs/backends.md"
+    ):
         backends.get("jax")
     assert "no_such_library" in backends.available()["jax"]
+
+
+def test_a_missing_cupy_names_both_extras(restore, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "zkynet.backends.cupy", raising=False)
+    backends._loaded.pop("cupy", None)
+    with pytest.raises(errors.BackendNotAvailable, match=r"(?s)'cupy' cannot be used here.*zkynet\[cupy\].*\[cuda13\]"):
+        backends.get("cupy")
+
+
+def test_the_page_that_the_errors_name_is_there(checkout):
+    assert (checkout / "docs" / "backends.md").is_file()
 
 
 def test_available_reports_what_fails_and_never_raises(restore, monkeypatch):
@@ -300,7 +316,7 @@ def test_types_of_numpy_are_known_in_advance():
 
 
 @pytest.mark.parametrize(
-    "x", (1, 1.0, True, "text", None, [1.0], (np.zeros(2),), {}, object(), np.str_("a"), np.timedelta64(1))
+    "x", (1, 1.0, True, "text", None, [1.0], (np.zeros(2),), {}, object(), np.str_("a"), np.timedelta64(1, "s"))
 )
 def test_other_types_belong_to_nobody(x):
     assert backends.backend_of(x) is None
