@@ -86,6 +86,9 @@ MISTAKES = [
     (["train", "digits", "--seed", "-1"], 2, "--seed: expected a whole number of at least 0"),
     (["train", "digits", "--seed", str(2**64)], 2, "at most"),
     (["train", "digits", "--optimizer", "newton"], 2, "'newton'"),
+    (["train", "digits", "--model", "rnn"], 2, "'rnn'"),
+    (["train", "digits", "--out", os.devnull], 1, "cannot make the folder"),
+    (["predict", "folder"], 2, "required: IMAGE"),
     (["train", "digits", "--epo", "3"], 2, "--epo"),
     (["train", "digits", "--backend", "abacus"], 1, "there is no backend 'abacus'; known: "),
 ]
@@ -98,7 +101,7 @@ def test_a_mistake_is_one_sentence_on_stderr(arguments, status, words, capsys):
     assert main(arguments) == status
     said = capsys.readouterr()
     assert said.out == "" and words in said.err and said.err.count("\n") == 1
-    assert re.match(r"zkynet( train)?( digits)?: error: ", said.err)
+    assert re.match(r"zkynet( train| predict)?( digits)?: error: ", said.err)
 
 
 def test_a_missing_library_is_one_sentence(tmp_path):
@@ -120,7 +123,11 @@ def test_the_environment_chooses_the_backend(tmp_path):
     [
         ([], ["train", "To begin: zkynet train digits"]),
         (["train"], ["digits"]),
-        (["train", "digits"], ["--backend", "--epochs", "--batch-size", "--lr", "--seed", "--optimizer", "examples:"]),
+        (
+            ["train", "digits"],
+            ["--backend", "--epochs", "--batch-size", "--lr", "--seed", "--optimizer", "--model", "--out", "examples:"],
+        ),
+        (["predict"], ["DIR", "IMAGE", "pillow", "examples:"]),
     ],
 )
 def test_help(arguments, words, capsys):

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from zkynet.backends.errors import BackendError
-from zkynet.cli import bench, train
+from zkynet.cli import bench, info, predict, train
 from zkynet.cli.parsing import Parser, sentence
 
-COMMANDS = (train, bench)  # each module has add(subparsers), which sets `run`, a function of the parsed arguments
+# Each module has add(subparsers), which sets `run`, a function of the parsed arguments.
+COMMANDS = (train, predict, bench, info)
 
 
 def build_parser() -> Parser:

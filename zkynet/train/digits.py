@@ -1,20 +1,35 @@
-"""The digit classifier: a feed-forward network on the 1,797 handwritten digits that ship with zkynet."""
+"""The digit classifier: a network on the 1,797 handwritten digits that ship with zkynet."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from zkynet import backends, optim
+from zkynet import backends, io, models, optim
 from zkynet.data import Batches, load_digits, stratified_split
 from zkynet.framework import op
 from zkynet.framework.computation_graph import Module
-from zkynet.models import fcn
 from zkynet.train.loop import accuracy, train_epoch
+from zkynet.train.record import WEIGHTS, Epoch, RunFolder, read_description
 
 SIZES = (64, 128, 64, 10)
+MODELS: dict[str, dict[str, Any]] = {  # as zkynet.models.build reads them
+    "fcn": {"name": "fcn", "settings": {"sizes": list(SIZES)}},
+    "cnn": {
+        "name": "cnn",
+        "settings": {
+            "picture": [1, 8, 8],
+            "convolutions": [[16, 1, 1], [32, 1, 0], [32, 2, 1]],
+            "hidden": 64,
+            "classes": 10,
+        },
+    },
+}
+INPUT = {"shape": [64], "least": 0, "most": 16, "divided_by": 16}  # counts of dark points, as the model sees them
 TEST_FRACTION = 0.2
 SPLIT_SEED = 0  # the same test digits in every run, whatever its seed
 OPTIMIZERS: dict[str, Callable[[float], optim.Optimizer]] = {
@@ -25,22 +40,13 @@ LEARNING_RATES = {"adam": 2e-3, "sgd": 0.05}
 
 
 @dataclass
-class Epoch:
-    """What one epoch gave: its number from 1, the mean training loss, the test accuracy after it, and its seconds."""
-
-    number: int
-    loss: float
-    accuracy: float
-    seconds: float
-
-
-@dataclass
 class DigitsRun:
     """A training run on the digits: the trained model, its optimizer, and what every epoch gave."""
 
     model: Module
     optimizer: optim.Optimizer
     epochs: list[Epoch] = field(default_factory=list)
+    batches: int = 0  # done in the epoch that is running
 
     @property
     def accuracy(self) -> float:
@@ -62,39 +68,112 @@ def split_digits(dtype: Any = "float32") -> tuple[tuple, tuple]:
 
 def train_digits(
     *,
+    model: str = "fcn",
     backend: Any = None,
     epochs: int = 20,
     batch_size: int = 32,
     lr: float | None = None,
     seed: int = 0,
     optimizer: str = "adam",
+    out: RunFolder | str | os.PathLike | None = None,
     on_batch: Callable[[int, int, int, float], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> DigitsRun:
-    """Train the network 64-128-64-10 on the digits and return the run.
+    """Train a network on the digits and return the run.
 
-    ``backend``: a name or a Backend, the default backend for None. ``lr``: 0.002 for ``optimizer`` "adam", 0.05 for
-    "sgd" (momentum 0.9) unless given. ``seed`` decides the first weights and the order of the samples, not the test
-    digits. ``on_batch(epoch, done, of, loss)`` and ``on_epoch(epoch)`` are called as the run goes on. ValueError for
-    settings out of range, BackendNotAvailable for a backend that cannot be used here.
+    ``model``: "fcn", the feed-forward network 64-128-64-10, or "cnn", with three convolutions. ``backend``: a name or a
+    Backend, the default backend for None. ``lr``: 0.002 for ``optimizer`` "adam", 0.05 for "sgd" (momentum 0.9) unless
+    given. ``seed`` decides the first weights and the order of the samples, not the test digits. ``out``: a folder for
+    the log, the curves and the weights (see RunFolder); a KeyboardInterrupt leaves there what there is so far, and goes
+    on. ``on_batch(epoch, done, of, loss)`` and ``on_epoch(epoch)`` are called as the run goes on. ValueError for
+    settings out of range, BackendNotAvailable for a backend that cannot be used here, OSError where ``out`` cannot be
+    written to.
     """
     if epochs < 1:
         raise ValueError(f"train_digits: epochs must be at least 1, got {epochs}")
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"train_digits: optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
-    with backends.use_backend(backends.default_backend() if backend is None else backend):
-        run = DigitsRun(fcn(SIZES, seed=seed), OPTIMIZERS[optimizer](LEARNING_RATES[optimizer] if lr is None else lr))
+    _check_choice("optimizer", optimizer, OPTIMIZERS)
+    _check_choice("model", model, MODELS)
+    with backends.use_backend(backends.default_backend() if backend is None else backend) as xp:
+        chosen = OPTIMIZERS[optimizer](LEARNING_RATES[optimizer] if lr is None else lr)
+        run = DigitsRun(models.build(MODELS[model], seed=seed), chosen)
         train, test = split_digits()
         batches = Batches(train, batch_size, seed=seed)
-        for number in range(1, epochs + 1):
-            start = time.perf_counter()
-            watch = None if on_batch is None else _watch(on_batch, number, len(batches))
-            loss = train_epoch(run.model, run.optimizer, cross_entropy, batches, watch)
-            run.epochs.append(Epoch(number, loss, accuracy(run.model, *test), time.perf_counter() - start))
-            if on_epoch is not None:
-                on_epoch(run.epochs[-1])
+        folder = RunFolder(out) if isinstance(out, (str, os.PathLike)) else out
+        if folder is None:
+            _train(run, batches, test, epochs, on_batch, [on_epoch])
+            return run
+        folder.begin({"model": model, "epochs": epochs, "batch_size": batch_size, "seed": seed} | _facts(xp, chosen))
+        try:
+            _train(run, batches, test, epochs, on_batch, [folder.epoch, on_epoch])
+        except KeyboardInterrupt:
+            folder.interrupted(len(run.epochs) + 1, run.batches)
+            folder.finish(run.model, _description(model, run), run.epochs)
+            raise
+        folder.finish(run.model, _description(model, run), run.epochs)
     return run
 
 
-def _watch(on_batch: Callable, number: int, of: int) -> Callable[[int, float], None]:
-    return lambda done, loss: on_batch(number, done, of, loss)
+def _check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
+    if value not in choices:
+        raise ValueError(f"train_digits: {name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _train(
+    run: DigitsRun, batches: Batches, test: tuple, epochs: int, on_batch: Callable | None, on_epoch: list[Any]
+) -> None:
+    def watch(done: int, loss: float) -> None:
+        run.batches = done
+        if on_batch is not None:
+            on_batch(len(run.epochs) + 1, done, len(batches), loss)
+
+    for number in range(1, epochs + 1):
+        start = time.perf_counter()
+        loss = train_epoch(run.model, run.optimizer, cross_entropy, batches, watch)
+        run.epochs.append(Epoch(number, loss, accuracy(run.model, *test), time.perf_counter() - start))
+        run.batches = 0
+        for tell in on_epoch:
+            if tell is not None:
+                tell(run.epochs[-1])
+
+
+def _facts(xp: Any, optimizer: optim.Optimizer) -> dict[str, Any]:
+    """What the log says about a run beside its settings: the optimizer, the machine's side, and when it began."""
+    import datetime
+    import platform
+
+    import numpy
+
+    from zkynet import __version__
+
+    return {
+        "run": "digits",
+        "optimizer": repr(optimizer),
+        "backend": xp.name,
+        "zkynet": __version__,
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _description(model: str, run: DigitsRun) -> dict[str, Any]:
+    """What it takes to use the weights: the model, its inputs and its answers."""
+    trained = {"epochs": len(run.epochs), "test_accuracy": run.accuracy if run.epochs else None}
+    return {"data": "digits", "model": MODELS[model], "input": INPUT, "labels": list(range(10)), "trained": trained}
+
+
+def load_digits_model(folder: str | os.PathLike) -> Module:
+    """Return the classifier that a run left in ``folder``, on the default backend: from (N, 64), 0 to 1, to logits.
+
+    OSError where there is no readable ``model.safetensors``; FileFormatError and WeightsMismatchError, ValueErrors,
+    where it is damaged or holds something else.
+    """
+    description, path = read_description(folder), Path(folder) / WEIGHTS
+    if description.get("data") != "digits" or description.get("input") != INPUT:
+        raise io.FileFormatError(f"{path} holds a model, but none of the digits as this version knows them")
+    try:
+        model = models.build(description.get("model", {}), seed=0)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise io.FileFormatError(f"{path} describes its model wrongly: {error}") from error
+    io.load_weights(path, model)
+    return model

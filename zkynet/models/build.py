@@ -1,0 +1,27 @@
+"""Models by name, as files describe them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zkynet.models.convolutional import cnn
+from zkynet.models.feedforward import fcn
+from zkynet.nn import Sequential
+
+MODELS: dict[str, Callable[..., Sequential]] = {"cnn": cnn, "fcn": fcn}
+
+
+def build(description: Mapping[str, Any], **settings: Any) -> Sequential:
+    """Return the model that ``description`` names: ``{"name": "fcn", "settings": {"sizes": [64, 32, 10]}}``.
+
+    A description is plain data, what JSON holds; ``settings`` such as ``seed`` come on top of its own. ValueError where
+    it names no model of zkynet.models or is none, and what the model itself raises for its settings.
+    """
+    name, own = description.get("name"), description.get("settings")
+    if description.keys() != {"name", "settings"} or name not in MODELS or not isinstance(own, Mapping):
+        raise ValueError(
+            f"this describes no model.\n  got:      {dict(description)}\n"
+            f"  expected: a name, one of {', '.join(MODELS)}, and its settings"
+        )
+    return MODELS[name](**own, **settings)
