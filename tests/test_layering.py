@@ -37,6 +37,8 @@ FRAMEWORK_ORDER = (
     "transforms",
     "custom",
     "jacobians",
+    "spellings",
+    "gradients",
     "computation_graph",
 )
 

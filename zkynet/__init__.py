@@ -22,6 +22,8 @@ from zkynet.framework.computation_graph import (
     checkpoint,
     custom_vjp,
     grad,
+    gradient_graph,
+    gradients,
     hessian,
     hvp,
     jacobian,
@@ -49,6 +51,8 @@ __all__ = [
     "custom_vjp",
     "errors",
     "grad",
+    "gradient_graph",
+    "gradients",
     "hessian",
     "hvp",
     "jacobian",
@@ -61,7 +65,7 @@ __all__ = [
     "vjp",
 ]
 
-_LAZY = frozenset(("data", "models", "nn", "optim", "testing", "train"))  # loaded when first asked for
+_LAZY = frozenset(("data", "io", "models", "nn", "optim", "testing", "train"))  # loaded when first asked for
 
 
 def __getattr__(name: str):

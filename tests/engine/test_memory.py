@@ -67,7 +67,7 @@ TRAINING = textwrap.dedent("""
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_two_thousand_training_steps_without_the_garbage_collector():
-    run = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-P", "-c", TRAINING], capture_output=True, text=True, check=True)
     grown, garbage = map(int, run.stdout.split())
     assert grown < 1 << 20, f"{grown} bytes more after 2,000 steps"
     assert garbage == 0, f"{garbage} objects in reference cycles"

@@ -123,8 +123,10 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
                         c = method(operator, record.xp, g)
                     else:
                         c = method(operator, record.xp, g, record.saved[want])
-                    if c.shape != parent.shape or (
-                        c.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64)
+                    if (
+                        c.shape != parent.shape
+                        or (c.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64))
+                        or parent.xp is not record.xp
                     ):
                         c = fitted(c, record, i, parent, False, ())
                 except Exception as error:
@@ -173,7 +175,7 @@ def sent(record, g, waiting, needed, traced, lead, careful=False):
             continue
         if careful and operator.elementwise:
             c = (op if traced else backends.backend_of(c)).silence(g, c)
-        if c.shape != lead + parent.shape or c.dtype is not parent.dtype:
+        if c.shape != lead + parent.shape or c.dtype is not parent.dtype or parent.xp is not record.xp:
             c = fitted(c, record, i, parent, traced, lead)
         contributions.append((parent, c))
     return contributions
@@ -196,6 +198,19 @@ def steps_back(root, cotangent, order, lead: Shape = ()):
         for parent, c in contributions:
             _wait(waiting, parent, c)
         yield record, g, contributions
+
+
+def everything(roots) -> list[Record]:
+    """All Records that lead to ``roots``, in the order of their creation."""
+    order = list(dict.fromkeys(roots))
+    seen = set(order)
+    for record in order:  # it grows while we go
+        for p in record.parents:
+            if p is not None and p not in seen:
+                seen.add(p)
+                order.append(p)
+    order.sort(key=_by_serial)
+    return order
 
 
 def _into_slot(waiting, record, g):
@@ -352,7 +367,7 @@ def _looped(record, i, rule, g, traced, lead):
     for k in range(n):
         one = tuple(part[k, ...] for part in parts) if isinstance(g, tuple) else parts[k, ...]
         c = call_rule(rule, record, i, one, traced)
-        if c.shape != parent.shape or c.dtype is not parent.dtype:
+        if c.shape != parent.shape or c.dtype is not parent.dtype or parent.xp is not record.xp:
             c = fitted(c, record, i, parent, traced, ())
         pieces.append(c)
     if not pieces:

@@ -2,12 +2,15 @@
 
 from .custom import checkpoint, custom_vjp, no_grad
 from .function import Constant, Function, Input, Parameter, State, Variable
+from .gradients import gradient_graph, gradients
+from .graph import InputNode, ModuleGraph, Node, OperatorNode
 from .jacobians import hessian, jacobian
 from .module import Module
 from .operations import stop_gradient
 from .operations.random import Generator
 from .operator import Elementwise, Operator
 from .record import Record, Tensor
+from .spellings import gradfn as gradfn
 from .transforms import grad, hvp, jvp, value_and_grad, vjp
 
 __all__ = [
@@ -16,8 +19,12 @@ __all__ = [
     "Function",
     "Generator",
     "Input",
+    "InputNode",
     "Module",
+    "ModuleGraph",
+    "Node",
     "Operator",
+    "OperatorNode",
     "Parameter",
     "Record",
     "State",
@@ -26,6 +33,8 @@ __all__ = [
     "checkpoint",
     "custom_vjp",
     "grad",
+    "gradient_graph",
+    "gradients",
     "hessian",
     "hvp",
     "jacobian",

@@ -55,7 +55,7 @@ class _Custom(Operator):
         # Depth 0: transforms inside, of Newton's method say, are its own affair.
         context = CONTEXT.get()
         context = context.replace(depth=0, recording=True, session=context.session or False)
-        result = _in_context(context, self.owner.function, [tensor_of(a) for a in arrays])
+        result = in_context(context, self.owner.function, [tensor_of(a) for a in arrays])
         if isinstance(result, (tuple, list, dict)):
             raise TypeError(f"{name}: a function with its own rule returns one array, got a {type(result).__name__}")
         value, record = operand(result)
@@ -267,7 +267,7 @@ def checkpoint(function: Callable) -> Callable:
         (args, kwargs), guards = _borrowed((args, kwargs))
         log = DrawLog(context.draws)
         start = next_serial()
-        first = _Run(_in_context(context.replace(draws=log), function, args, kwargs), start)
+        first = _Run(in_context(context.replace(draws=log), function, args, kwargs), start)
         if not first.boundary:
             return first.tree.unflatten(first.outputs)
 
@@ -276,7 +276,7 @@ def checkpoint(function: Callable) -> Callable:
             try:
                 REPLAYING.set(True)
                 start = next_serial()
-                return _Run(_in_context(context.replace(draws=log.replay()), function, args, kwargs), start)
+                return _Run(in_context(context.replace(draws=log.replay()), function, args, kwargs), start)
             finally:
                 REPLAYING.set(outer)
 
@@ -285,7 +285,8 @@ def checkpoint(function: Callable) -> Callable:
     return checkpointed
 
 
-def _in_context(context, function, args, kwargs=MappingProxyType({})):
+def in_context(context, function, args, kwargs=MappingProxyType({})):
+    """``function(*args, **kwargs)`` where ``context`` holds."""
     outer = CONTEXT.get()
     try:
         CONTEXT.set(context)

@@ -206,6 +206,17 @@ class ModuleGraph(Graphed):
         return [self._node(step.key) for step in self._steps()]
 
     @property
+    def session(self) -> Session:
+        """All steps of the call, those that the output does not depend on too."""
+        return self._session
+
+    def node_of(self, x: Any) -> Node:
+        """The Node of a Parameter or Variable of the call; a Node of this graph as it is."""
+        if isinstance(x, Node) and x.graph._session is self._session:
+            return x
+        return self._node(self._steps_of(x)[0].key)
+
+    @property
     def inputs(self) -> list[InputNode]:
         """The InputNodes of the Variables and Parameters of the call, whether the output depends on them or not."""
         return [self._node(step.key) for steps in self._session.inputs.values() for step in steps]  # type: ignore[misc]
@@ -302,7 +313,7 @@ class ModuleGraph(Graphed):
         record, value = tensor.record, tensor._value
         shape = () if type(value) in PYTHON_NUMBERS else tuple(value.shape)
         if cotangent is not None:
-            return (), None if record is None else _as_cotangent(cotangent, record, shape)
+            return (), None if record is None else as_cotangent(cotangent, record, shape)
         if record is None:
             _check_differentiable(value)
             return shape, None
@@ -465,7 +476,8 @@ def _check_differentiable(value):
         )
 
 
-def _as_cotangent(given, record, shape):
+def as_cotangent(given, record, shape):
+    """The cotangent that a caller gave for a Record's output, checked, conjugated where complex."""
     value = operand(given)[0]
     got = () if type(value) in PYTHON_NUMBERS else tuple(value.shape)
     if got != shape:

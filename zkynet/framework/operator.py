@@ -9,6 +9,8 @@ from .axes import lead_shape
 from .function import Function
 from .record import apply
 
+SPELLINGS: list = []  # what turns a class in one of the older spellings into one of ours; see spellings.py
+
 
 class Rule(NamedTuple):
     """A rule method, and what it names behind ``g``: a position in ``Record.saved``, or ``~position`` for its spec."""
@@ -140,6 +142,8 @@ class Operator(Function):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        for spell in SPELLINGS:
+            spell(cls)
         cls.plan = Plan(cls)
         cls.plain = cls.plan.plain
 

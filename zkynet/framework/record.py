@@ -261,7 +261,7 @@ def _apply(operator, inputs):
     result = tensor_of(y)
     if operator.makes_view:
         result.is_view = True
-    if xp.is_host and (operator.makes_view or y is values[0] or y.base is not None):
+    if xp.is_mutable and (operator.makes_view or y is values[0] or y.base is not None):
         _own_views(operator, inputs, values, result, xp)
         y = result._value
     if tracked and operator.differentiable and CONTEXT.get().recording and xp.is_inexact(y.dtype):
@@ -283,7 +283,7 @@ def _record(operator, inputs, values, parents, y, shape, dtype, xp):
             value = None
         elif code == "spec":
             value = Spec(value.shape, value.dtype)
-        elif value is inputs[i] and xp.is_host:  # the caller's own array, not one of ours
+        elif value is inputs[i] and xp.is_mutable:  # the caller's own array, not one of ours
             value, guard = xp.borrow(value)
             if guard is not None:
                 guards = (*(guards or ()), guard)

@@ -49,6 +49,14 @@ class Session:
         self._frames = itertools.count(1)
         self._handles: list[Tensor] = []
 
+    def copied(self) -> "Session":
+        """A session of the same call that can be told more."""
+        other = Session(self.module)
+        other.call_id, other.frame = self.call_id, self.frame
+        other.steps, other.inputs, other.trees = dict(self.steps), dict(self.inputs), dict(self.trees)
+        other._handles = list(self._handles)
+        return other
+
     # ---- Modules called inside ----
 
     def call(self, module, inputs, settings):

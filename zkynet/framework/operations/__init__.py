@@ -1,11 +1,14 @@
 """The traced namespace ``op``: the array protocol's functions, taking and returning Tensors.
 
 It is the protocol that operators are written against, so a rule that runs on it is itself recorded. Names are those of
-the Python array API standard, then NumPy's; the list below is all there is.
+the Python array API standard, then NumPy's; the list below is all there is. The operators' classes are here by their
+names too: ``op.Multiply()`` is the operator that ``op.multiply`` applies.
 """
 
+import sys
 from types import SimpleNamespace
 
+from ..operator import Operator
 from . import linalg as _linalg
 from .activation import log_softmax, relu, shifted, sigmoid, softmax, weights
 from .control import (
@@ -105,6 +108,21 @@ from .shape import (
     transpose,
 )
 from .spectral import eigh
+
+FAMILIES = (
+    *("activation", "control", "conv", "elementwise", "indexing", "linalg"),
+    *("loss", "random", "reduction", "shape", "spectral"),
+)
+
+
+def __getattr__(name: str):
+    """The class of an operator, from the file of its family."""
+    for family in FAMILIES:
+        found = vars(sys.modules[f"{__name__}.{family}"]).get(name)
+        if isinstance(found, type) and issubclass(found, Operator):
+            return found
+    raise AttributeError(f"zkynet.framework.op has no operation {name!r}")
+
 
 is_host = False
 

@@ -22,29 +22,28 @@ def reduced(x, reduction: str) -> Tensor:
 
 
 class SoftmaxCrossEntropy(Operator):
-    """-log softmax(x)[label] row by row: x (rows, classes), labels (rows,). Its gradient: softmax(x) less 1 there."""
+    """-log softmax(x)[label] row by row: x (rows, classes), labels (rows,). Its gradient: softmax(x) less 1 there.
 
-    nondifferentiable = ("labels",)
+    ``classes`` are the numbers of all classes, 0, 1, ...
+    """
+
+    nondifferentiable = ("labels", "classes")
     promotion = "floating"
     promotes = ("x",)
 
-    def forward(self, xp, x, labels):
+    def forward(self, xp, x, labels, classes):
         z = shift(xp, x, -1)
-        return xp.log(xp.sum(xp.exp(z), axis=-1)) - picked(xp, z, labels)
+        rows, width = x.shape
+        spots = labels + xp.arange(0, rows * width, width, dtype=labels.dtype)
+        return xp.log(xp.sum(xp.exp(z), axis=-1)) - xp.take(xp.reshape(z, (rows * width,)), spots, axis=-1)
 
-    def vjp_x(self, xp, g, x, labels):
-        hit = xp.expand_dims(labels, axis=-1) == xp.arange(x.shape[1], dtype=labels.dtype)
+    def vjp_x(self, xp, g, x, labels, classes):
+        hit = xp.expand_dims(labels, axis=-1) == classes
         return (xp.weights(x, axis=-1) - xp.astype(hit, x.dtype)) * xp.expand_dims(g, axis=-1)
 
-    def jvp_x(self, xp, t, x, labels):
-        return xp.sum(xp.weights(x, axis=-1) * t, axis=-1) - picked(xp, t, labels)
-
-
-def picked(xp, x, labels):
-    """The labelled entry of each row: x (..., rows, classes), labels (rows,)."""
-    rows, classes = x.shape[-2:]
-    spots = labels + xp.arange(0, rows * classes, classes, dtype=labels.dtype)
-    return xp.take(xp.reshape(x, (*x.shape[:-2], rows * classes)), spots, axis=-1)
+    def jvp_x(self, xp, t, x, labels, classes):
+        hit = xp.expand_dims(labels, axis=-1) == classes
+        return xp.sum(xp.weights(x, axis=-1) * t, axis=-1) - xp.sum(xp.select(hit, t), axis=-1)
 
 
 _cross_entropy = SoftmaxCrossEntropy()
@@ -65,8 +64,14 @@ def softmax_cross_entropy(logits, labels, reduction="mean") -> Tensor:
     rows = logits if len(shape) == 2 else reshape(logits, (-1, shape[-1]))
     if len(shape) != 2:
         index = reshape(index, (-1,))
-    losses = apply(_cross_entropy, rows, index)
+    losses = apply(_cross_entropy, rows, index, classes_of(index, shape[-1]))
     return reduced(losses if len(shape) == 2 else reshape(losses, shape[:-1]), reduction)
+
+
+def classes_of(index, count):
+    """The numbers of all classes, on the backend of the labels."""
+    value = operand(index)[0]
+    return backends.backend_of(value).arange(count, dtype=value.dtype)
 
 
 def checked_labels(labels, classes, like):
