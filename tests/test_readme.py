@@ -10,36 +10,67 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def run(index, namespace):
-    exec(compile(BLOCKS[index], f"README block {index}", "exec"), namespace)  # our own README
+ORDER = {"look": 0, "train": 1, "crosscheck": 2, "gradients": 3, "operator": 4}
 
 
-def test_there_are_three_blocks():
-    assert len(BLOCKS) == 3
+def run(until):
+    """The names that stand after all the code up to the block ``until``."""
+    space: dict = {}
+    for name, index in ORDER.items():
+        exec(compile(BLOCKS[index].replace('train("numpy"), train("jax")', ""), f"README, {name}", "exec"), space)
+        if name == until:
+            return space
+    raise KeyError(until)
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_block_has_a_test():
+    assert len(BLOCKS) == len(ORDER)
+
+
+def test_looking_inside(tmp_path, capsys):
+    space = run("look")
+    model, result = space["model"], space["result"]
+    assert result.value == 36
+    assert (result.grad(model.w), result.grad(model.input("x"))) == (9, 33)
+    assert "multiply" in capsys.readouterr().out
+    assert (tmp_path / "simple.svg").read_text().startswith("<svg")
+
+
+def test_the_picture_in_the_docs_is_what_plot_cg_draws():
+    space = run("look")
+    drawn = space["plot_cg"](space["result"], title="f(x, w) = (x + w) x²").svg
+    assert (README.parent / "docs/images/simple.svg").read_text(encoding="utf-8") == drawn
+
+
+def test_training_gives_the_same_on_both_backends(require_jax):
+    space = run("train")
+    losses = [space["train"](name) for name in ("numpy", "jax")]
+    assert losses[0] < 2.3
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_crosscheck(capsys):
+    check = run("crosscheck")["check"]
+    assert check.ok
+    assert check.exit_code == 0
+    assert "multiply" in capsys.readouterr().out
 
 
 def test_gradients():
-    space: dict = {}
-    run(0, space)
+    space = run("gradients")
     zk, f, op = space["zk"], space["f"], space["op"]
     assert zk.value_and_grad(f, argnums=(0, 1))(3.0, 1.0) == (36.0, (33.0, 9.0))
     np.testing.assert_array_equal(zk.jacobian(f)(np.array([3.0, 4.0, 5.0]), 1.0), np.diag([33.0, 56.0, 85.0]))
     np.testing.assert_array_equal(zk.hessian(lambda x: op.sum(x**3))(np.arange(3.0)), np.diag([0.0, 6.0, 12.0]))
 
 
-def test_training_gives_the_same_on_both_backends(require_jax):
-    space: dict = {}
-    run(0, space)
-    run(1, space)
-    losses = [space["train"](name) for name in ("numpy", "jax")]
-    assert losses[0] < 2.3
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-
-
 def test_operator_of_ones_own():
-    space: dict = {}
-    run(0, space)
-    run(2, space)
+    space = run("operator")
     with pytest.raises(space["zk"].errors.GradientCheckError):
         space["zk"].testing.check_grads(
             type("Wrong", (space["Cube"],), {"vjp_x": lambda self, xp, g, x: 2 * g * x * x})(), (np.array([1.0]),)

@@ -65,7 +65,15 @@ __all__ = [
     "vjp",
 ]
 
-_LAZY = frozenset(("data", "io", "models", "nn", "optim", "testing", "train"))  # loaded when first asked for
+
+def _repr_svg_(graph):
+    """A notebook shows the graph of a call as a drawing."""
+    return importlib.import_module("zkynet.visual").plot_cg(graph).svg
+
+
+cg.ModuleGraph._repr_svg_ = _repr_svg_  # type: ignore[attr-defined]  # here, because the framework knows no screen
+
+_LAZY = frozenset(("data", "io", "models", "nn", "optim", "testing", "train", "visual"))  # loaded when first asked for
 
 
 def __getattr__(name: str):

@@ -6,6 +6,7 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.errors import NotDifferentiableError, NotInGraphError
 
+from . import operations as op
 from .backprop import everything, is_weak, pull_back, seed
 from .function import Input
 from .graph import ModuleGraph, as_cotangent, described
@@ -112,4 +113,5 @@ def gradient_graph(graph: ModuleGraph, *inputs: Any) -> list[ModuleGraph]:
     inside = context.replace(recording=True, session=session, watchers=(*context.watchers, session))
     with entered(inside), HOST.errstate():
         found = pull_back([root.record], [tensor_of(seed(root.record))], records, True)
-    return [ModuleGraph(session, c) for c in found if c is not None]
+    zeros = [tensor_of(op.zeros_like(n.__zkynet_tensor__())._value) for n in nodes]
+    return [ModuleGraph(session, z if c is None else c) for c, z in zip(found, zeros, strict=True)]

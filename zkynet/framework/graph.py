@@ -69,6 +69,11 @@ class Node(Graphed):
         return [self.graph._node(key) for key in self.graph._uses().get(self._step.key, ())]
 
     @property
+    def tracked(self) -> bool:
+        """Whether a gradient can reach it; integers, and what stop_gradient gave, have none."""
+        return self._step.tensor.record is not None
+
+    @property
     def call_id(self) -> int:
         return self.graph.call_id
 
@@ -209,6 +214,11 @@ class ModuleGraph(Graphed):
     def session(self) -> Session:
         """All steps of the call, those that the output does not depend on too."""
         return self._session
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether ``back`` was called."""
+        return self._gradients is not None
 
     def node_of(self, x: Any) -> Node:
         """The Node of a Parameter or Variable of the call; a Node of this graph as it is."""

@@ -159,6 +159,21 @@ class Module(Function):
         """Every State by its path."""
         return self.named_possessions(State)
 
+    def named_modules(self) -> dict[str, "Module"]:
+        """The Modules in this one, and in those, by path; one that stands in several places once, under its first."""
+        found: dict[str, Module] = {}
+        seen = {id(self)}
+        stack = list(reversed(_children(self)))
+        while stack:
+            path, node = stack.pop()
+            if id(node) in seen or isinstance(node, Possession):
+                continue
+            seen.add(id(node))
+            if isinstance(node, Module):
+                found[str(path)] = node
+            stack += [(f"{path}.{name}", child) for name, child in reversed(_children(node))]
+        return found
+
     def parameters(self) -> list[Parameter]:
         """Every Parameter once."""
         return list(self.named_parameters().values())
