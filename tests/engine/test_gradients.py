@@ -76,7 +76,7 @@ def test_complex_gradients_are_those_of_grad():
 
 
 def test_inside_a_transform_they_are_tensors_and_differentiable(simple):
-    x = np.array(3.0)
+    np.array(3.0)
 
     def slope(x):
         w = x * 1.0

@@ -8,7 +8,7 @@ from typing import Literal
 from zkynet.visual import style
 from zkynet.visual.labels import Line
 from zkynet.visual.layout import Layout, Point, Rect
-from zkynet.visual.picture import PictureEdge, PictureNode
+from zkynet.visual.picture import PictureNode
 from zkynet.visual.text import shorten, text_width
 
 
@@ -130,6 +130,7 @@ def _node(node: PictureNode, rect: Rect, lines: list[Line]) -> Group:
 def _edges(layout: Layout) -> list[Group]:
     """Each edge with its arrow head. What edges of one source share is drawn once, with the first of them."""
     title = {node.id: node.title for node in layout.picture.nodes}
+    crowded = {edge.target for edge in layout.picture.edges if edge.label and not _is_short(edge.label)}
     drawn: set[tuple[str, Point, Point]] = set()
     groups = []
     for edge, path in zip(layout.picture.edges, layout.paths):
@@ -142,7 +143,9 @@ def _edges(layout: Layout) -> list[Group]:
         drawn.update((edge.source, *piece) for piece in pieces)
         tooltip = f"{title[edge.source]} → {title[edge.target]}" + (f" ({edge.label})" if edge.label else "")
         shapes: list[Shape] = [_curve(path, first), _arrow(path)]
-        groups.append(Group("edge", shapes + _edge_label(edge, path), tooltip))
+        if edge.label and edge.target not in crowded:
+            shapes.append(_edge_label(edge.label, path[-1]))
+        groups.append(Group("edge", shapes, tooltip))
     return groups
 
 
@@ -172,12 +175,14 @@ def _arrow(path: list[Point]) -> Polygon:
     return Polygon(((x, tip), (x - half, base), (x + half, base)), style.EDGE)
 
 
-def _edge_label(edge: PictureEdge, path: list[Point]) -> list[Shape]:
-    """The label beside the arrow head, where it is short enough not to touch the next arrow."""
-    if not edge.label or text_width(edge.label, style.LABEL_SIZE) > style.PORT_GAP - style.ARROW_WIDTH / 2 - 2:
-        return []
-    x, y = path[-1]
-    return [Text(x + style.ARROW_WIDTH / 2 + 1.5, y, edge.label, style.LABEL_SIZE, style.DETAIL_TEXT, anchor="start")]
+def _is_short(label: str) -> bool:
+    """Whether ``label`` fits between two arrows. If one into a node does not, all into that node are tooltips only."""
+    return text_width(label, style.LABEL_SIZE) <= style.PORT_GAP - style.ARROW_WIDTH / 2 - 2
+
+
+def _edge_label(label: str, end: Point) -> Text:
+    x, y = end[0] + style.ARROW_WIDTH / 2 + 1.5, end[1]
+    return Text(x, y, label, style.LABEL_SIZE, style.DETAIL_TEXT, anchor="start")
 
 
 def _legend(layout: Layout) -> tuple[list[Group], float, float]:
