@@ -59,6 +59,10 @@ class LinAlgError(ZkynetError, np.linalg.LinAlgError):
     """A matrix is singular, not positive definite, or an iteration did not converge."""
 
 
+class ConvergenceError(ZkynetError, ArithmeticError):
+    """An iteration did not reach its goal: a root, a fixed point, an integral, a step of a differential equation."""
+
+
 class IndexOutOfBoundsError(ZkynetError, IndexError):
     """An index points outside of its axis."""
 
@@ -81,6 +85,17 @@ class FileFormatError(ZkynetError, ValueError):
 
 class WeightsMismatchError(ZkynetError, ValueError):
     """The arrays in a file are not those that a model owns."""
+
+
+class AnomalyError(ZkynetError, FloatingPointError):
+    """NaN or infinity came up inside zk.detect_anomaly().
+
+    ``operator`` names what made it; ``file`` and ``line`` say where it was applied, None where that is not known.
+    """
+
+    operator: str = ""
+    file: str | None = None
+    line: int | None = None
 
 
 class GradientCheckError(ZkynetError, AssertionError):

@@ -77,6 +77,7 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
     """The loop of ``pull_back``: newest first, each step sends its cotangent on to its parents."""
     special = asked | barrier
     watchers = CONTEXT.get().watchers if WATCHED else ()
+    arrived = [watcher.arrived for watcher in watchers if hasattr(watcher, "arrived")]
     plain = not traced and not lead and not watchers
     careful = False  # from the first mask on: what it cut off must stay silent
     last = c = None  # the newest contribution, not yet in ``waiting``: in a chain it is what comes next
@@ -92,6 +93,8 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
         if record in special:
             if record in asked:
                 found[record] = g
+                for tell in arrived:
+                    tell(record, g)
             if record in barrier:
                 continue
         operator = record.operator
@@ -188,6 +191,7 @@ def steps_back(root, cotangent, order, lead: Shape = ()):
     """
     needed = set(order)
     waiting: dict = {root: cotangent}
+    watchers = CONTEXT.get().watchers if WATCHED else ()
     careful = False
     for record in reversed(order):
         g = waiting.pop(record, None)
@@ -196,6 +200,8 @@ def steps_back(root, cotangent, order, lead: Shape = ()):
         careful = careful or record.operator.masks
         contributions = sent(record, g, waiting, needed, False, lead, careful)
         for parent, c in contributions:
+            for watcher in watchers:
+                watcher.sent(record, g, parent, c)
             _wait(waiting, parent, c)
         yield record, g, contributions
 
@@ -418,6 +424,8 @@ def _weak(xp, c, is_complex, traced):
         return c
     if c.shape == ():
         return HOST.complex128(xp.item(c)) if is_complex else HOST.float64(xp.item(c))
+    if not xp.is_host:  # where the values are that a batched one meets next
+        c, xp = HOST.asarray(xp.to_numpy(c)), HOST
     return xp.astype(c, xp.complex128 if is_complex else xp.float64)
 
 

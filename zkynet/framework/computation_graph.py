@@ -1,5 +1,6 @@
 """``cg``: the face of the framework's files."""
 
+from .anomaly import detect_anomaly
 from .custom import checkpoint, custom_vjp, no_grad
 from .function import Constant, Function, Input, Parameter, State, Variable
 from .gradients import gradient_graph, gradients
@@ -32,6 +33,7 @@ __all__ = [
     "Variable",
     "checkpoint",
     "custom_vjp",
+    "detect_anomaly",
     "grad",
     "gradient_graph",
     "gradients",

@@ -43,6 +43,10 @@ def no_grad():
 class _Custom(Operator):
     """One application of a function with a rule of its own, which gives all cotangents at once."""
 
+    @property
+    def functional_name(self) -> str:
+        return self.owner.__name__
+
     joint = True
     batched = False
     promotion = None
@@ -139,6 +143,8 @@ def custom_vjp(function: Callable) -> CustomVJP:
 
 class _Recompute(Operator):
     """A checkpointed run: nothing of it is kept but what it read, and the backward pass runs it again."""
+
+    functional_name = "checkpoint"  # type: ignore[assignment]
 
     joint = True
     batched = False
@@ -238,6 +244,8 @@ def _explored(roots, start) -> tuple[tuple[Record, ...], list]:
 
 def _trace_of(value, constant):
     """What tells whether a rule reads the same again: some bytes of a host array, a device's constant itself."""
+    if type(value) is float:  # what a watched run saves as an array, see quick.py
+        value = HOST.float64(value)
     backend = backends.BACKEND_BY_TYPE.get(type(value)) or backends.backend_of(value)
     if backend is None or not backend.is_host:
         return value if constant and backend is not None else None

@@ -1,6 +1,7 @@
 """ModuleGraph and its Nodes: one call of a Module as one looks at it, and its gradients."""
 
-from collections.abc import Iterator
+import copy
+from functools import cached_property
 from typing import Any
 
 from zkynet import backends
@@ -14,9 +15,10 @@ from zkynet.backends.errors import (
 
 from .arraylike import ArrayLike
 from .axes import Shape, size_of
-from .backprop import is_weak, memory_limit, pull_back, seed, steps_back
+from .backprop import is_weak, memory_limit, pull_back, seed
+from .backward_pass import BackwardPass, is_complex, presented
 from .function import Input, Possession, Variable
-from .record import HOST, PYTHON_NUMBERS, Output, Tensor, operand
+from .record import HOST, PYTHON_NUMBERS, Tensor, operand
 from .session import Frame, Session, Step
 from .tensor_methods import METHODS
 
@@ -28,6 +30,9 @@ class Graphed(ArrayLike):
 
     def __zkynet_tensor__(self) -> Tensor:
         raise NotImplementedError
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return copy.copy(self)  # the history is that of one call, and never changes
 
 
 class Node(Graphed):
@@ -49,7 +54,7 @@ class Node(Graphed):
     @property
     def value(self) -> Any:
         """The array, read-only on NumPy, or the Python number."""
-        return self._step.tensor.value
+        return self._step.value
 
     @property
     def gvalue(self) -> Any:
@@ -66,7 +71,7 @@ class Node(Graphed):
 
     @property
     def parents(self) -> list["Node"]:
-        return [self.graph._node(key) for key in self.graph._uses().get(self._step.key, ())]
+        return [self.graph._node(key) for key in self.graph._uses.get(self._step.key, ())]
 
     @property
     def tracked(self) -> bool:
@@ -80,7 +85,7 @@ class Node(Graphed):
     @property
     def id(self) -> str:
         """``call_id:number``, the number counted in the order of the run."""
-        return f"{self.call_id}:{self.graph._numbers()[self._step.key]}"
+        return f"{self.call_id}:{self.graph._numbers[self._step.key]}"
 
     @property
     def frame(self) -> Frame:
@@ -149,23 +154,7 @@ class OperatorNode(Node):
     @property
     def name(self) -> str:
         """The operator's role and a number, unique in the graph: ``add_1``, ``multiply_2``."""
-        return self.graph._names()[self._step.key]
-
-
-class BackStep:
-    """One step of the backward pass: a node, its gradient, and what it sends to which child.
-
-    ``sends`` holds pairs (Node, contribution) in the order of the operator's inputs.
-    """
-
-    __slots__ = ("gvalue", "node", "sends")
-
-    def __init__(self, node: Node, gvalue: Any, sends: list[tuple[Node, Any]]):
-        self.node, self.gvalue, self.sends = node, gvalue, sends
-
-    def __repr__(self) -> str:
-        sends = ", ".join(f"{c} to {node.name}" for node, c in self.sends)
-        return f"BackStep({self.node.name}: gvalue {self.gvalue}{', sends ' + sends if sends else ''})"
+        return self.graph._names[self._step.key]
 
 
 class ModuleGraph(Graphed):
@@ -179,9 +168,8 @@ class ModuleGraph(Graphed):
     def __init__(self, session: Session, tensor: Tensor):
         self._session = session
         self._root = session.steps[session.key_of(tensor)]
-        self._order: list[Step] | None = None
         self._gradients: dict[Any, Any] | None = None  # Record -> cotangent, after back
-        self._given: Any = None  # the cotangent of the caller
+        self._full = False  # whether those are Jacobians, and no products with a cotangent
         self._lead: Shape = ()
 
     def __zkynet_tensor__(self) -> Tensor:
@@ -190,7 +178,7 @@ class ModuleGraph(Graphed):
     @property
     def value(self) -> Any:
         """The output's array, read-only on NumPy, or the Python number."""
-        return self._root.tensor.value
+        return self._root.value
 
     @property
     def root(self) -> Node:
@@ -208,7 +196,7 @@ class ModuleGraph(Graphed):
     @property
     def nodes(self) -> list[Node]:
         """Every Node that the output was computed from, in the order of the run; the root is the last."""
-        return [self._node(step.key) for step in self._steps()]
+        return [self._node(step.key) for step in self._steps]
 
     @property
     def session(self) -> Session:
@@ -240,7 +228,7 @@ class ModuleGraph(Graphed):
         shape, they are vector-Jacobian products. Calling it again changes nothing, with another cotangent it replaces
         what was there. JacobianTooLargeError, before anything is allocated, where they would not fit into memory.
         """
-        if self._gradients is not None and cotangent is None and self._given is None:
+        if cotangent is None and self._full:
             return self
         lead, g = self._first_cotangent(cotangent)
         records = self._records()
@@ -250,15 +238,16 @@ class ModuleGraph(Graphed):
             with HOST.errstate():
                 found = pull_back([self._root.tensor.record], [g], records, False, lead)
         self._gradients = dict(zip(records, found, strict=False))
-        self._given, self._lead = cotangent, lead
+        self._full, self._lead = cotangent is None, lead
         return self
 
     def grad(self, x: Any) -> Any:
         """The gradient with respect to a Parameter or Variable of the model, or to a Node of this graph.
 
         Of shape ``output.shape + x.shape`` after ``back()``, ``x.shape`` after ``back(cotangent)``; zeros where the
-        output does not depend on x. For a Variable that was given a container, a container of the same structure.
-        ZkynetError before ``back``; NotInGraphError, a ValueError, for what is no part of this call.
+        output does not depend on x. For a Variable that was given a container, a container of the same structure, with
+        None where it holds no array. ZkynetError before ``back``; NotInGraphError, a ValueError, for what is no part of
+        this call.
         """
         if isinstance(x, Node):
             if x.graph._session is not self._session:
@@ -267,10 +256,13 @@ class ModuleGraph(Graphed):
         else:
             steps = self._steps_of(x)
         gradients = [self._needed_gradient(step, x) for step in steps]
-        tree = self._session.trees.get(x)
-        return gradients[0] if tree is None else tree.unflatten(gradients)
+        if x not in self._session.trees:
+            return gradients[0]
+        tree, arrays = self._session.trees[x]
+        following = iter(gradients)
+        return tree.unflatten([next(following) if is_array else None for is_array in arrays])
 
-    def steps(self, cotangent: Any = None) -> "BackwardPass":
+    def steps(self, cotangent: Any = None) -> BackwardPass:
         """The backward pass one node at a time, from the output to the inputs, as ``back`` goes."""
         return BackwardPass(self, cotangent)
 
@@ -280,23 +272,23 @@ class ModuleGraph(Graphed):
         step = self._session.steps[key]
         return InputNode(self, step) if step.operator is None else OperatorNode(self, step)
 
+    @cached_property
     def _steps(self) -> list[Step]:
         """The steps that lead to the root, in the order of the run."""
-        if self._order is None:
-            seen = {self._root.key}
-            found = [self._root]
-            for step in found:  # it grows while we go
-                for key in step.inputs:
-                    if key not in seen:
-                        seen.add(key)
-                        found.append(self._session.steps[key])
-            place = {key: n for n, key in enumerate(self._session.steps)}
-            self._order = sorted(found, key=lambda step: place[step.key])
-        return self._order
+        seen = {self._root.key}
+        found = [self._root]
+        for step in found:  # it grows while we go
+            for key in step.inputs:
+                if key not in seen:
+                    seen.add(key)
+                    found.append(self._session.steps[key])
+        return sorted(found, key=lambda step: self._numbers[step.key])
 
+    @cached_property
     def _numbers(self) -> dict[Any, int]:
         return {key: n for n, key in enumerate(self._session.steps)}
 
+    @cached_property
     def _names(self) -> dict[Any, str]:
         counts: dict[str, int] = {}
         names = {}
@@ -307,26 +299,27 @@ class ModuleGraph(Graphed):
                 names[key] = f"{role}_{counts[role]}"
         return names
 
+    @cached_property
     def _uses(self) -> dict[Any, list[Any]]:
         uses: dict[Any, list[Any]] = {}
-        for step in self._steps():
+        for step in self._steps:
             for key in dict.fromkeys(step.inputs):
                 uses.setdefault(key, []).append(step.key)
         return uses
 
     def _records(self) -> list:
-        return [step.tensor.record for step in self._steps() if step.tensor.record is not None]
+        return [step.tensor.record for step in self._steps if step.tensor.record is not None]
 
     def _first_cotangent(self, cotangent) -> tuple[Shape, Any]:
         """The leading axes and the root's cotangent; None for it where the output depends on nothing tracked."""
         tensor = self._root.tensor
         record, value = tensor.record, tensor._value
         shape = () if type(value) in PYTHON_NUMBERS else tuple(value.shape)
-        if cotangent is not None:
-            return (), None if record is None else as_cotangent(cotangent, record, shape)
         if record is None:
             _check_differentiable(value)
-            return shape, None
+            return shape if cotangent is None else (), None
+        if cotangent is not None:
+            return (), as_cotangent(cotangent, record, shape)
         if record.dtype is complex or (not is_weak(record) and record.xp.is_complex(record.dtype)):
             raise NotDifferentiableError(
                 "back() needs a real output, and this one is complex.\n"
@@ -353,18 +346,14 @@ class ModuleGraph(Graphed):
         if self._gradients is None:
             raise ZkynetError("there are no gradients yet.\nCall back() on the graph first.")
         tensor = step.tensor
-        record, value = tensor.record, tensor._value
+        record = tensor.record
         if record is None:
             return None
         c = self._gradients.get(record)
         if c is None:
             xp = HOST if is_weak(record) else record.xp
             c = xp.zeros(self._lead + record.shape, dtype=_dtype_of(record))
-        elif _is_complex(record):
-            c = backends.backend_of(c).conj(c)
-        if type(value) in PYTHON_NUMBERS and c.shape == ():
-            return c.item()
-        return backends.backend_of(c).own(c)
+        return presented(c, tensor)
 
     def _needed_gradient(self, step: Step, x: Any) -> Any:
         gradient = self._gradient_of(step)
@@ -396,70 +385,6 @@ class ModuleGraph(Graphed):
         return f"ModuleGraph({kind}, call {self.call_id}, {described(self._root.tensor._value)})"
 
 
-class BackwardPass:
-    """The steps of a backward pass: iterate over it, print it, or show it in a notebook."""
-
-    def __init__(self, graph: ModuleGraph, cotangent: Any = None):
-        self.graph, self.cotangent = graph, cotangent
-
-    def __iter__(self) -> Iterator[BackStep]:
-        graph = self.graph
-        lead, g = graph._first_cotangent(self.cotangent)
-        if g is None:
-            return
-        by_record = {step.tensor.record: step for step in graph._steps() if step.tensor.record is not None}
-        order = backprop_order(graph._root.tensor.record, by_record)
-        with HOST.errstate():
-            for record, c, contributions in steps_back(graph._root.tensor.record, g, order, lead):
-                step = by_record.get(record)
-                if type(record.operator) is Output:
-                    continue  # one of several outputs: the common step sends
-                if step is None:  # the common step of several outputs
-                    step = next(s for r, s in by_record.items() if r.parents and r.parents[0] is record)
-                sends = [(graph._node(by_record[p].key), part) for p, part in contributions if p in by_record]
-                yield BackStep(graph._node(step.key), c, sends)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _rows(self) -> list[tuple[str, str, str]]:
-        rows = []
-        for number, step in enumerate(self, start=1):
-            head = f"{number}. {step.node.name}"
-            rows.append((head, shortened(step.gvalue), ""))
-            rows += [("", shortened(c), f"-> {node.name}") for node, c in step.sends]
-        return rows
-
-    def __repr__(self) -> str:
-        """A table: each node with its gradient, and below it what it sends to whom."""
-        rows = [("step", "gradient, then what it sends", "to"), *self._rows()]
-        widths = [max(len(row[k]) for row in rows) for k in range(2)]
-        return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in rows)
-
-    def _repr_html_(self) -> str:
-        escaped = [[cell.replace("&", "&amp;").replace("<", "&lt;") for cell in row] for row in self._rows()]
-        body = "".join("<tr>" + "".join(f"<td><code>{cell}</code></td>" for cell in row) + "</tr>" for row in escaped)
-        return f"<table><tr><th>step</th><th>gradient, then what it sends</th><th>to</th></tr>{body}</table>"
-
-
-def backprop_order(root, by_record) -> list:
-    """The Records of a call that lead to its root, with the common ones of operators with several outputs."""
-    found = {*by_record}
-    for record in by_record:
-        found.update(p for p in record.parents if p is not None and isinstance(p.shape, tuple) and _is_common(p))
-    return sorted(found, key=lambda record: record.serial)
-
-
-def _is_common(record) -> bool:
-    return bool(record.shape) and isinstance(record.shape[0], tuple)
-
-
-def shortened(value: Any) -> str:
-    """A value in one short line."""
-    text = " ".join(str(HOST.asarray(value) if hasattr(value, "shape") else value).split())
-    return text if len(text) <= 60 else f"array of shape {tuple(value.shape)}"
-
-
 def described(value: Any) -> str:
     """A value by its number, or by its shape and dtype."""
     if type(value) in PYTHON_NUMBERS or getattr(value, "shape", None) == ():
@@ -469,10 +394,6 @@ def described(value: Any) -> str:
 
 def _dtype_of(record):
     return {None: HOST.float64, complex: HOST.complex128}[record.dtype] if is_weak(record) else record.dtype
-
-
-def _is_complex(record) -> bool:
-    return record.dtype is complex or (record.dtype is not None and record.xp.is_complex(record.dtype))
 
 
 def _check_differentiable(value):
@@ -497,11 +418,11 @@ def as_cotangent(given, record, shape):
         )
     xp = HOST if is_weak(record) else record.xp
     g = xp.asarray(value, dtype=_dtype_of(record)) if type(value) in PYTHON_NUMBERS else xp.asarray(value)
-    if xp.is_complex(g.dtype) and not _is_complex(record):
+    if xp.is_complex(g.dtype) and not is_complex(record):
         raise CotangentError(f"the cotangent is complex, the output is real: dtype {g.dtype}")
     if g.dtype != _dtype_of(record):
         g = xp.astype(g, _dtype_of(record))
-    return xp.conj(g) if _is_complex(record) else g
+    return xp.conj(g) if is_complex(record) else g
 
 
 for _name, _method in METHODS.items():

@@ -54,13 +54,18 @@ class Module(Function):
         variables = self._inputs()
         given = [session.give(v, x) for v, x in zip(variables.values(), inputs, strict=False)]
         given += inputs[len(given) :]
-        settings = {k: session.give(variables[k], x) if k in variables else x for k, x in settings.items()}
+        # An int by keyword is a setting, an axis say.
+        settings = {
+            k: session.give(variables[k], x) if k in variables and type(x) is not int else x
+            for k, x in settings.items()
+        }
         inside = context.replace(
             bindings={**context.bindings, **bindings}, session=session, watchers=(*context.watchers, session)
         )
         with entered(inside):
             result = self.call(*given, **settings)
-        return pytree.map_tree(lambda y: _graph_of(session, y), result, lambda node: isinstance(node, Function))
+            # Inside, where a Parameter that is returned stands for its Tensor.
+            return pytree.map_tree(lambda y: _graph_of(session, y), result, lambda node: isinstance(node, Function))
 
     # ---- inputs and possessions by name ----
 
@@ -123,13 +128,7 @@ class Module(Function):
         name alone.
         """
         variables = [Variable(v) if isinstance(v, str) else v for v in inputs]
-        owned = list(params or ())
-
-        def call(self, *given):
-            return fn(*given, *owned)
-
-        made = type(name, (Module,), {"call": call, "__doc__": fn.__doc__, "__module__": fn.__module__})
-        return made(inputs=variables, params=owned)
+        return _class_of(name, fn)(inputs=variables, params=params or ())
 
     def named_possessions(self, kind=Parameter) -> dict[str, Any]:
         """Every owned Parameter (or State, Constant) by its path, ``layers.0.weight``; a shared one once."""
@@ -202,6 +201,24 @@ class Module(Function):
         return f"{type(self).__name__}({inside})"
 
 
+def _class_of(name: str, fn: Callable) -> type[Module]:
+    """The class of a Module that is made of a function."""
+
+    def call(self, *given):
+        return fn(*given, *self._params.values())
+
+    def __reduce__(self):  # noqa: N807  (the class has no place where pickle would find it)
+        return _built, (name, fn), self.__getstate__()
+
+    inside = {"call": call, "__reduce__": __reduce__, "__doc__": fn.__doc__, "__module__": fn.__module__}
+    return type(name, (Module,), inside)
+
+
+def _built(name: str, fn: Callable) -> Module:
+    """A Module of a function without what it owns, for copying and pickling."""
+    return object.__new__(_class_of(name, fn))
+
+
 class Declared:
     """The Variables of a Module, by short name; kept apart from what it owns."""
 
@@ -247,7 +264,7 @@ def _by_short_name(items, kind) -> dict[str, Any]:
 
 def _graph_of(session, y):
     """The ModuleGraph of one output; what is no array stays as it is."""
-    if isinstance(y, (ModuleGraph, Function, str, bytes)) or y is None:
+    if isinstance(y, (Function, str, bytes)) or y is None:
         return y
     try:
         return ModuleGraph(session, y if type(y) is Tensor else tensor_of(*operand(y)))

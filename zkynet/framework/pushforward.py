@@ -16,7 +16,7 @@ from .backprop import (
     traced_argument,
 )
 from .operator import missing_rule
-from .record import Output, Record, tensor_of, value_of
+from .record import CONTEXT, WATCHED, Output, Record, tensor_of, value_of
 
 
 def push_forward(asked, tangents, roots, traced: bool, lead: Shape = ()) -> list:
@@ -33,9 +33,13 @@ def push_forward(asked, tangents, roots, traced: bool, lead: Shape = ()) -> list
     found = {}
     order = between(roots, given)
     uses = _last_uses(order)
+    watchers = CONTEXT.get().watchers if WATCHED else ()
+    told = [watcher.pushed for watcher in watchers if hasattr(watcher, "pushed")]
     for record in order:
         if record not in given:
             _advance(record, moving, traced, lead)
+            for pushed in told if record in moving else ():
+                pushed(record, [moving.get(p) for p in record.parents], moving[record], record in wanted)
         if record in wanted and record in moving:
             found[record] = moving[record]
         for p in uses.get(record, ()):

@@ -25,6 +25,7 @@ from .record import (
 )
 
 _new = object.__new__
+_ARRAY = type(HOST.zeros(()))
 _context = CONTEXT.get
 
 
@@ -147,6 +148,8 @@ def _numbers(operator, values, parents, quick):
         raise explain(error, operator, values) from None
     result = _new(Tensor)
     result.record = None
+    if type(y) is _ARRAY:
+        y = y[()]  # np.where makes 0-d arrays
     if type(y) is float:
         result._value = y
     elif type(y) is _FLOAT64:
@@ -172,6 +175,8 @@ def _number(operator, value, parent):
         raise explain(error, operator, (value,)) from None
     result = _new(Tensor)
     result.record = None
+    if type(y) is _ARRAY:
+        y = y[()]  # np.where makes 0-d arrays
     if type(y) is not _FLOAT64:
         result._value = y.item()
         return result

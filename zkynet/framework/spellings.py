@@ -80,7 +80,7 @@ class _Pullback(Operator):
 
     def forward(self, xp, *arrays):
         g, *inputs = arrays
-        return xp.vjp(self._owner._op_impl, inputs, g)[self._i]
+        return xp.vjp(lambda *a: value_of(self._owner._op_impl(*a)), inputs, g)[self._i]
 
     def _op_impl(self, *arrays):
         return self.forward(backends.backend_of(arrays[0]), *arrays)

@@ -189,7 +189,25 @@ def _constants(asked, arguments):
 
 
 KINDS = ("bool", "integer", "real", "complex")
-UFUNCS = {"power": "pow", "absolute": "abs", "conjugate": "conj", "invert": "bitwise_invert", "true_divide": "divide"}
+# NumPy's names for what has another name in op.
+UFUNCS = {
+    "power": "pow",
+    "absolute": "abs",
+    "conjugate": "conj",
+    "invert": "bitwise_invert",
+    "true_divide": "divide",
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "degrees": "rad2deg",
+    "radians": "deg2rad",
+    "left_shift": "bitwise_left_shift",
+    "right_shift": "bitwise_right_shift",
+}
 KNOWN_UFUNCS = frozenset(
     (
         "add",
@@ -237,6 +255,41 @@ KNOWN_UFUNCS = frozenset(
         "bitwise_or",
         "bitwise_xor",
         "invert",
+        "left_shift",
+        "right_shift",
+        "arccos",
+        "arccosh",
+        "arcsin",
+        "arcsinh",
+        "arctan",
+        "arctan2",
+        "arctanh",
+        "cbrt",
+        "copysign",
+        "cosh",
+        "deg2rad",
+        "degrees",
+        "exp2",
+        "float_power",
+        "fmax",
+        "fmin",
+        "fmod",
+        "frexp",
+        "heaviside",
+        "hypot",
+        "ldexp",
+        "log10",
+        "log2",
+        "logaddexp",
+        "logaddexp2",
+        "nextafter",
+        "rad2deg",
+        "radians",
+        "remainder",
+        "rint",
+        "signbit",
+        "sinh",
+        "tan",
     )
 )
 
@@ -255,6 +308,12 @@ METHODS: dict[str, Any] = {
     "__rmatmul__": lambda self, other: op.matmul(other, self),
     "__floordiv__": lambda self, other: op.floor_divide(self, other),
     "__rfloordiv__": lambda self, other: op.floor_divide(other, self),
+    "__mod__": lambda self, other: op.remainder(self, other),
+    "__rmod__": lambda self, other: op.remainder(other, self),
+    "__lshift__": lambda self, other: op.bitwise_left_shift(self, other),
+    "__rlshift__": lambda self, other: op.bitwise_left_shift(other, self),
+    "__rshift__": lambda self, other: op.bitwise_right_shift(self, other),
+    "__rrshift__": lambda self, other: op.bitwise_right_shift(other, self),
     "__and__": lambda self, other: op.bitwise_and(self, other),
     "__rand__": lambda self, other: op.bitwise_and(other, self),
     "__or__": lambda self, other: op.bitwise_or(self, other),
@@ -313,6 +372,9 @@ METHODS: dict[str, Any] = {
     "argmax": lambda self, axis=None, keepdims=False: op.argmax(self, axis, keepdims),
     "argmin": lambda self, axis=None, keepdims=False: op.argmin(self, axis, keepdims),
     "clip": lambda self, min=None, max=None: op.clip(self, min, max),
+    "round": lambda self, decimals=0: op.round(self, decimals),
+    "all": lambda self, axis=None, keepdims=False: op.all(self, axis, keepdims),
+    "any": lambda self, axis=None, keepdims=False: op.any(self, axis, keepdims),
 }
 
 for _name, _method in METHODS.items():
