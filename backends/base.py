@@ -16,6 +16,7 @@ from .contraction import contract
 from .errors import IndexOutOfBoundsError, MixedBackendsError, PrecisionError
 from .linalg import LinAlg
 from .portable import Portable
+from .special import Special
 
 PYTHON_NUMBERS = (bool, int, float, complex)
 _WEAK = {bool: np.dtype(bool), int: 0, float: 0.0, complex: 0j}
@@ -51,6 +52,7 @@ class Backend(Portable):
         for item in standard.CONSTANTS:
             setattr(self, item, getattr(np, item))
         self.linalg = LinAlg(self)
+        self.special = self.special_functions()
         if hasattr(namespace, "fft"):
             self.fft = standard.extension(namespace.fft, standard.FFT)
         self._names: dict = {}
@@ -143,6 +145,14 @@ class Backend(Portable):
     def linalg_function(self, f, name):
         """The function that ``xp.linalg`` binds as ``name``, made of the library's own ``f``."""
         return f
+
+    def linalg_overrides(self) -> dict:
+        """Functions by the names of ``linalg_extras.Extras`` that this library does better."""
+        return {}
+
+    def special_functions(self):
+        """What ``xp.special`` is."""
+        return Special(self)
 
     # ---- dtypes ----
 

@@ -12,6 +12,7 @@ from array_api_compat import cupy as compat
 
 from . import cupy_conv, philox
 from .base import Backend, _prod, split_updates
+from .cupy_special import CupySpecial
 from .errors import BackendNotAvailable
 from .numpy import _ALONE, _references
 
@@ -92,6 +93,9 @@ class CupyBackend(Backend):
 
         raising.__name__ = raising.__qualname__ = name
         return raising
+
+    def special_functions(self):
+        return CupySpecial(self)
 
     # ---- who may change an array ----
 

@@ -31,6 +31,10 @@ class NotDifferentiableError(ZkynetError, TypeError):
     """A gradient was asked through, or with respect to, something that has none."""
 
 
+class UndefinedGradientError(NotDifferentiableError, NotImplementedError):
+    """A gradient was asked through vectors that only complete a basis, and could as well be others."""
+
+
 class TrackedValueError(ZkynetError, TypeError):
     """A tracked Tensor was about to turn into a plain number or array, which would drop its history."""
 

@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import jax_linalg
 from .base import Backend, _around, host_array
 from .errors import PrecisionError
+from .jax_pooling import JaxPooling
+from .jax_special import JaxSpecial
 from .philox import check_counter
 
 X64 = "JAX_ENABLE_X64"
@@ -23,7 +26,7 @@ def load() -> "JaxBackend":
     return JaxBackend()
 
 
-class JaxBackend(Backend):
+class JaxBackend(JaxPooling, Backend):
     """JAX on its default device. Matrix products run in full precision: TF32 is off."""
 
     def __init__(self):
@@ -87,6 +90,12 @@ class JaxBackend(Backend):
         precise.__name__ = precise.__qualname__ = name
         return precise
 
+    def linalg_overrides(self):
+        return {name: getattr(jax_linalg, name) for name in ("lu", "solve_triangular")}
+
+    def special_functions(self):
+        return JaxSpecial(self)
+
     # ---- dtypes ----
 
     def dtype_of_name(self, name):
@@ -128,6 +137,23 @@ class JaxBackend(Backend):
         if self.kind_of(xs[0].dtype) == "b":
             return super().einsum(labels_in, labels_out, *xs)
         return jnp.einsum(",".join(labels_in) + "->" + labels_out, *xs, precision=_HIGHEST)
+
+    # ---- entrywise functions ----
+
+    def exp2(self, x):
+        return _exp2(x)
+
+    def ldexp(self, x, n):
+        return jnp.ldexp(x, jnp.clip(n, -(1 << 20), 1 << 20))
+
+    def cbrt(self, x):
+        return jnp.cbrt(x)
+
+    def fmod(self, a, b):
+        return jnp.fmod(a, b)
+
+    def complex_of(self, re, im):
+        return jax.lax.complex(*jnp.broadcast_arrays(re, im))
 
     # ---- axes and indices ----
 
@@ -196,6 +222,15 @@ def _narrowed(host, is_array):
     elif not is_array:
         return host.astype(narrow)
     raise _no_x64(f"a {host.dtype.name} array came in")
+
+
+@jax.jit
+def _exp2(x):
+    y = jnp.exp2(x)  # by a logarithm: powers of two come out rounded
+    if jnp.iscomplexobj(x):
+        return y
+    power = jnp.clip(jnp.round(x), -(1 << 14), 1 << 14)
+    return jnp.where(x == power, jnp.ldexp(jnp.ones_like(x), power.astype("int32")), y)
 
 
 @jax.jit

@@ -4,6 +4,7 @@ import numpy as np
 
 from . import standard
 from .errors import LinAlgError
+from .linalg_extras import Extras
 
 _CHECKED = {
     "solve": "the matrix is singular",
@@ -16,18 +17,20 @@ _CHECKED = {
     "svd": "the iteration did not converge",
     "svdvals": "the iteration did not converge",
     "pinv": "the iteration did not converge",
+    "solve_triangular": "the matrix is singular",
     "matrix_power": "the matrix is singular",
 }
 
 
-class LinAlg:
+class LinAlg(Extras):
     """The linear algebra of one backend; matrices are the last two axes, all others are leading axes.
 
     ``solve(a, b)`` takes a matrix ``b``; ``cholesky`` gives the lower factor and, like ``eigh``, reads the lower
-    triangle alone.
+    triangle alone. What the standard lacks stands in ``Extras``; ``xp.linalg_overrides`` does some of it better.
     """
 
     def __init__(self, xp):
+        self.xp = xp
         namespace = getattr(xp.namespace, "linalg", None)
         for name in standard.LINALG:
             if not hasattr(namespace, name):
@@ -36,6 +39,8 @@ class LinAlg:
             if name in _CHECKED:
                 f = translated(f, name) if xp.linalg_raises else checked(xp, f, name)
             setattr(self, name, f)
+        for name, f in xp.linalg_overrides().items():
+            setattr(self, name, checked(xp, f, name) if name in _CHECKED else f)
 
 
 def failure(name, arrays) -> LinAlgError:

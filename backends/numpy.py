@@ -12,6 +12,9 @@ import numpy as np
 from . import numpy_conv
 from .base import Backend, host_array, split_updates
 from .errors import IndexOutOfBoundsError, MutationError
+from .numpy_entrywise import NumpyEntrywise
+from .numpy_pooling import NumpyPooling
+from .numpy_special import NumpySpecial
 from .philox import check_counter
 
 KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
@@ -26,7 +29,7 @@ _BITS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)} | {
 _BITS |= {np.dtype("c8"): np.dtype("i4"), np.dtype("c16"): np.dtype("i8")}
 
 
-class NumpyBackend(Backend):
+class NumpyBackend(NumpyPooling, NumpyEntrywise, Backend):
     """NumPy on the host. Rules run inside ``errstate()``, so that its functions do not warn."""
 
     is_host = True
@@ -73,6 +76,9 @@ class NumpyBackend(Backend):
 
     def astype(self, x, dtype, copy=True):
         return x.astype(dtype, copy=copy)
+
+    def special_functions(self):
+        return NumpySpecial(self)
 
     def errstate(self):
         return np.errstate(all="ignore")
@@ -237,6 +243,15 @@ class NumpyBackend(Backend):
         """Where the last one of each value stands in the 1-D ``index``; None where all are distinct."""
         _, first = np.unique(index[::-1], return_index=True)
         return None if first.size == index.size else np.sort(index.size - 1 - first)
+
+    def rounds(self, index):
+        """The positions of the 1-D ``index`` in parts, in order, such that no value stands twice in a part."""
+        left, parts = np.arange(index.size), []
+        while left.size:
+            first = np.sort(np.unique(index[left], return_index=True)[1])
+            parts.append(left[first])
+            left = np.delete(left, first)
+        return parts
 
     def scatter_set(self, x, index, values, axis):
         cut = (Ellipsis, index) + (slice(None),) * (-axis - 1)

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from .entrywise import Entrywise
+from .pooling import Pooling
 
-class Portable:
+
+class Portable(Entrywise, Pooling):
     """What Backend inherits: each method on the standard alone."""
 
     def dtype(self, dtype):

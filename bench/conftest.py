@@ -28,7 +28,7 @@ def measure(benchmark):
     """A function (workload, peer) that times a peer, after comparing what it computes with what zkynet does."""
 
     def run(workload, peer):
-        reason = workloads.missing(peer)
+        reason = workloads.missing(peer, workload)
         if reason:
             pytest.skip(reason)
         workloads.compare(workload, peer)

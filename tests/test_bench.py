@@ -1,5 +1,6 @@
 """``zkynet bench``: what it says and writes; peers are compared before they are timed. No test asserts a time."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from support import backends as backends_here
 from zkynet.bench import machine, race, workloads
 from zkynet.cli import main
 
@@ -53,6 +55,27 @@ def test_zkynet_stands_first_in_every_workload(name):
 
 def test_numpy_by_hand_computes_what_zkynet_does():
     workloads.compare(workloads.WORKLOADS["mlp-32"], "numpy by hand")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["jit-32", "jit-cnn"])
+@pytest.mark.parametrize("peer", ["jax.jit", "jax.jit one-hot"])
+def test_jax_by_hand_computes_what_a_compiled_step_does(name, peer):
+    backends_here.get("jax")
+    workloads.compare(workloads.WORKLOADS[name], peer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["jit-32", "jit-cnn"])
+def test_a_compiled_step_is_timed_in_a_process_of_its_own(name):
+    backends_here.get("jax")
+    assert race.race(workloads.WORKLOADS[name], ["zkynet"], rounds=1)["zkynet"][0] > 0
+
+
+def test_zkynet_too_can_need_a_library(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert workloads.missing("zkynet", workloads.WORKLOADS["jit-32"]) == "jax is not installed"
+    assert workloads.missing("zkynet", workloads.WORKLOADS["mlp-32"]) is None
 
 
 def test_a_library_that_is_not_installed_is_missing(monkeypatch):

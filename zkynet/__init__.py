@@ -75,14 +75,20 @@ def _repr_svg_(graph):
 
 cg.ModuleGraph._repr_svg_ = _repr_svg_  # type: ignore[attr-defined]  # here, because the framework knows no screen
 
-_LAZY = frozenset(("data", "io", "models", "nn", "optim", "testing", "train", "visual"))  # loaded when first asked for
+# Loaded when first asked for.
+_LAZY = frozenset(("data", "implicit", "io", "models", "nn", "numpy", "optim", "stats", "testing", "train", "visual"))
+_IMPLICIT = frozenset(
+    ("fixed_point", "fixed_quad", "linear_operator_solve", "minimize", "odeint", "quad", "root", "solve_ivp")
+)
 
 
 def __getattr__(name: str):
     if name in _LAZY:
         return importlib.import_module(f"zkynet.{name}")
+    if name in _IMPLICIT:
+        return getattr(importlib.import_module("zkynet.implicit"), name)
     raise AttributeError(f"module 'zkynet' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, *_IMPLICIT})

@@ -1,11 +1,19 @@
-"""Random programs of operators and nested transforms, against differences of their values and against each other."""
+"""Random programs of operators and nested transforms, against differences of their values and against each other.
+
+First programs whose steps are functions and transforms of all kinds, one backend; then longer ones, of text, over many
+more operations, on NumPy and JAX. ``bench/random_programs.py --count 100000`` runs the latter for as long as one likes.
+"""
 
 import numpy as np
 import pytest
+from mutants.mutant import Mutant, planted
 
 import zkynet as zk
+from support import backends as backends_here
+from support import programs
 from support.numeric import directional, gradient
 from zkynet.framework import op
+from zkynet.framework.operations.reduction import Mean
 
 IDENTITY = np.arange(3.0)
 
@@ -140,3 +148,86 @@ def test_gradients_of_every_kind(seed):
     close(zk.hvp(f, (x,), (v,))[0], hessian @ v, 1e-9, scale, what)
     close(zk.grad(lambda x: zk.jvp(f, (x,), (v,))[1])(x), hessian @ v, 1e-9, scale, what)
     close(zk.jacobian(zk.grad(f), mode="rev")(x), hessian, 1e-9, scale, what)
+
+
+# ---- programs of text, on two backends ----
+
+NUMPY = zk.backends.get("numpy")
+ON_NUMPY, ON_BOTH, CHUNK = 1000, 250, 50  # on JAX it is its compiling that takes the time
+
+
+@pytest.mark.parametrize("first", range(0, ON_NUMPY, CHUNK))
+def test_gradients_and_jvps_agree(first):
+    for seed in range(first, first + CHUNK):
+        program = programs.generate(seed)
+        assert programs.disagreement(program, [NUMPY]) is None, programs.report(program, [NUMPY])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, ON_BOTH, CHUNK))
+def test_numpy_and_jax_agree(first):
+    both = [NUMPY, backends_here.get("jax")]
+    for seed in range(first, first + CHUNK):
+        program = programs.generate(seed)
+        assert programs.disagreement(program, both) is None, programs.report(program, both)
+
+
+def test_programs_are_what_their_seeds_say():
+    lengths = [len(programs.generate(seed).lines) for seed in range(300)]
+    assert min(lengths) == 2 and max(lengths) == 40
+    assert programs.generate(7) == programs.generate(7) != programs.generate(8)
+
+
+def test_every_line_of_the_table_runs_by_itself():
+    """A value of the type that it says, tracked; so no program fails for a line that means nothing."""
+    arrays = {t: x for t, x in zip(programs.INPUTS, programs.generate(0).inputs()[0])}
+    for reads, kind, code in programs.TABLE:
+        names = {"op": op, "zk": zk, **programs.CONSTANTS}
+
+        def line(*values, names=names, code=code):
+            return eval(code, {**names, **dict(zip("abc", values))})
+
+        value, _ = zk.vjp(line, *[arrays[t] for t in reads])
+        assert np.shape(value) == programs.SHAPES[kind], code
+        assert np.abs(value).max() < 20, code
+
+
+def test_a_wrong_rule_is_found_and_shrunk():
+    right = Mean.vjp_x
+
+    def wrong(self, xp, g, x_spec, y_spec):
+        return 1.001 * right(self, xp, g, x_spec, y_spec)
+
+    with planted(Mutant("a mean's gradient is too large", Mean, "vjp_x", wrong, lambda: None)):
+        found_and_shrunk()
+
+
+def found_and_shrunk():
+    failing = [p for p in map(programs.generate, range(40)) if programs.disagreement(p, [NUMPY])]
+    assert len(failing) > 2
+    for program in failing[:3]:
+        small = programs.shrink(program, lambda p: programs.disagreement(p, [NUMPY]) is not None)
+        assert len(small.lines) <= 2 and any("mean" in line.code.lower() for line in small.lines)
+    said = programs.report(failing[0], [NUMPY])
+    assert said.startswith(f"program {failing[0].seed}, ") and "gradient along the tangent" in said
+
+
+def test_the_script_of_a_program_runs(capsys):
+    script = programs.generate(3, 4).script().replace('("numpy", "jax")', '("numpy",)')
+    exec(compile(script, "script", "exec"), {})
+    assert capsys.readouterr().out.startswith("numpy (")
+
+
+def test_another_result_is_found():
+    """A backend whose numbers come out a little different."""
+
+    class Off:
+        name = "off"
+
+        def __getattr__(self, asked):
+            return getattr(NUMPY, asked)
+
+        def to_numpy(self, x):
+            return NUMPY.to_numpy(x) * (1 + 1e-7)
+
+    assert "on numpy" in programs.disagreement(programs.generate(1), [NUMPY, Off()])

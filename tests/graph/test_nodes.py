@@ -342,6 +342,10 @@ class TestInPlaceOfATensor:
             (r.reshape(2, 1).T, y[None]),
             (np.exp(r / 100.0), np.exp(y / 100.0)),
             (np.multiply(v, r), v * y),
+            (np.sinh(r / 100.0), np.sinh(y / 100.0)),
+            (np.arctan2(1.0, r), np.arctan2(1.0, y)),
+            (np.mean(r), np.mean(y)),
+            (np.concatenate([r, v]), np.concatenate([y, v])),
             (np.float64(2.0) * r, 2.0 * y),
             (op.stack([r, r]), np.stack([y, y])),
             (op.concat([r, v]), np.concatenate([y, v])),
@@ -353,6 +357,14 @@ class TestInPlaceOfATensor:
             assert cg.gradients(op.sum(found * 1.0), [self.model.w])[0] != 0.0, "it stands on the graph"
         assert len(r) == 2 and r.shape == (2,) and r.ndim == 1 and r.dtype == np.float64 and r.size == 2
         assert [t.item() for t in r] == [36.0, 80.0]
+
+    def test_functions_of_numpy_that_zkynet_does_not_know_are_errors(self):
+        result = self.model(self.x)
+        for ask in (np.spacing, np.trim_zeros, np.add.reduce, lambda r: np.setdiff1d(r, r)):
+            for x in (result, result.root):
+                with pytest.raises(TypeError, match="does not know tracked Tensors"):
+                    ask(x)
+        assert np.add.reduce(module(lambda x: x * 2, "x")(np.array([1, 2]))) == 6
 
     def test_comparisons_with_order_are_elementwise(self):
         assert (self.model(self.x) > 40.0).value.tolist() == [False, True]

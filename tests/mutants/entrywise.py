@@ -5,7 +5,7 @@ from mutants.mutant import Mutant, complexes, grads, numbers, point
 
 from zkynet import backends
 from zkynet.framework import op
-from zkynet.framework.operations import activation, elementwise
+from zkynet.framework.operations import activation, elementwise, exponential, trigonometric
 from zkynet.framework.operations.elementwise import share
 from zkynet.framework.record import value_of
 
@@ -134,56 +134,62 @@ POWERS = (
         *(at.Sqrt, "vjp_x", lambda self, xp, g, y: xp.select(g != 0, g) * (0.5 / y)),
         grads(lambda x, u: u * op.sqrt(x), P[0], np.array([0.0, 1.0, 0.0])),
     ),
-    Mutant("exp: x for y", at.Exp, "vjp_x", lambda self, xp, g, x: g * x, grads(at.Exp(), X)),
+    Mutant("exp: x for y", exponential.Exp, "vjp_x", lambda self, xp, g, x: g * x, grads(exponential.Exp(), X)),
     Mutant(
         "exp: writes into the cotangent",
-        at.Exp,
+        exponential.Exp,
         "vjp_x",
         lambda self, xp, g, y: scaled_in_place(xp, g, y),
         grads(op.exp, X),
     ),
     Mutant(
         "exp: in half the precision",
-        *(at.Exp, "vjp_x", lambda self, xp, g, y: xp.astype(g * y, xp.float32) if hasattr(xp, "float32") else g * y),
+        *(
+            exponential.Exp,
+            "vjp_x",
+            lambda self, xp, g, y: xp.astype(g * y, xp.float32) if hasattr(xp, "float32") else g * y,
+        ),
         grads(op.exp, X, order=1),
     ),
     Mutant(
         "exp: multiplies where y is infinite",
-        *(at.Exp, "vjp_x", lambda self, xp, g, y: g * y),
+        *(exponential.Exp, "vjp_x", lambda self, xp, g, y: g * y),
         point("exp: infinite beneath a cotangent of 0"),
     ),
-    Mutant("expm1: y for y + 1", at.Expm1, "vjp_x", lambda self, xp, g, y: g * y, grads(op.expm1, X)),
-    Mutant("log: a constant at order 2", at.Log, "vjp_x", lambda self, xp, g, x: g / value_of(x), grads(op.log, P)),
+    Mutant("expm1: y for y + 1", exponential.Expm1, "vjp_x", lambda self, xp, g, y: g * y, grads(op.expm1, X)),
+    Mutant(
+        "log: a constant at order 2", exponential.Log, "vjp_x", lambda self, xp, g, x: g / value_of(x), grads(op.log, P)
+    ),
     Mutant(
         "log: multiplies where x is 0",
-        *(at.Log, "vjp_x", lambda self, xp, g, x: g / x),
+        *(exponential.Log, "vjp_x", lambda self, xp, g, x: g / x),
         point("log: 0 beneath a cotangent of 0"),
     ),
     Mutant(
         "log: an error in single precision alone",
-        *(at.Log, "vjp_x", lambda self, xp, g, x: g / x * (2 if "32" in str(x.dtype) else 1)),
+        *(exponential.Log, "vjp_x", lambda self, xp, g, x: g / x * (2 if "32" in str(x.dtype) else 1)),
         grads(op.log, P.astype(np.float32)),
     ),
-    Mutant("log1p: no 1", at.Log1p, "vjp_x", lambda self, xp, g, x: g / x, grads(op.log1p, P)),
+    Mutant("log1p: no 1", exponential.Log1p, "vjp_x", lambda self, xp, g, x: g / x, grads(op.log1p, P)),
 )
 
 CURVES = (
-    Mutant("sin: sign", at.Sin, "vjp_x", lambda self, xp, g, x: g * -xp.cos(x), grads(op.sin, X)),
-    Mutant("cos: no sign", at.Cos, "vjp_x", lambda self, xp, g, x: g * xp.sin(x), grads(op.cos, X)),
-    Mutant("tanh: y not squared", at.Tanh, "vjp_x", lambda self, xp, g, y: g * (1 - y), grads(op.tanh, X)),
+    Mutant("sin: sign", trigonometric.Sin, "vjp_x", lambda self, xp, g, x: g * -xp.cos(x), grads(op.sin, X)),
+    Mutant("cos: no sign", trigonometric.Cos, "vjp_x", lambda self, xp, g, x: g * xp.sin(x), grads(op.cos, X)),
+    Mutant("tanh: y not squared", trigonometric.Tanh, "vjp_x", lambda self, xp, g, y: g * (1 - y), grads(op.tanh, X)),
     Mutant(
         "tanh: a constant at order 2",
-        *(at.Tanh, "vjp_x", lambda self, xp, g, y: g * (1 - value_of(y) ** 2)),
+        *(trigonometric.Tanh, "vjp_x", lambda self, xp, g, y: g * (1 - value_of(y) ** 2)),
         grads(op.tanh, X),
     ),
     Mutant(
         "tanh: writes into its output",
-        *(at.Tanh, "vjp_x", lambda self, xp, g, y: g * (1 - squared_in_place(y))),
+        *(trigonometric.Tanh, "vjp_x", lambda self, xp, g, y: g * (1 - squared_in_place(y))),
         grads(op.tanh, X),
     ),
     Mutant(
         "tanh: wrong on Tensors alone",
-        *(at.Tanh, "vjp_x", lambda self, xp, g, y: g * (1 - y * y) if xp is HOST else g * (1 - y)),
+        *(trigonometric.Tanh, "vjp_x", lambda self, xp, g, y: g * (1 - y * y) if xp is HOST else g * (1 - y)),
         grads(op.tanh, X),
     ),
     Mutant("abs: no sign", at.Abs, "vjp_x", lambda self, xp, g, x: g, grads(op.abs, X)),
@@ -203,8 +209,8 @@ CURVES = (
         *(at.ComplexAbs, "vjp_x", lambda self, xp, g, x, y: g * (xp.conj(x) / y)),
         point("abs: 0 as a complex number"),
     ),
-    Mutant("imag: sign", at.Imag, "vjp_x", lambda self, xp, g: g * 1j, grads(op.imag, Z)),
-    Mutant("conj: no conjugate", at.Conj, "vjp_x", lambda self, xp, g: g, grads(lambda z: z * op.conj(z) * z, Z)),
+    Mutant("imag: sign", op.Imag, "vjp_x", lambda self, xp, g: g * 1j, grads(op.imag, Z)),
+    Mutant("conj: no conjugate", op.Conj, "vjp_x", lambda self, xp, g: g, grads(lambda z: z * op.conj(z) * z, Z)),
     Mutant("sigmoid: no 1 - y", activation.Sigmoid, "vjp_x", lambda self, xp, g, y: g * y, grads(op.sigmoid, X)),
     Mutant(
         "sigmoid: 1 - y in place of sigmoid(-x)",

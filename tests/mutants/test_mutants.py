@@ -1,13 +1,15 @@
 """The checks are checked: each of many wrong rules has to be noticed, and the right one has to pass the same check."""
 
 import pytest
-from mutants import entrywise, shaped
+from mutants import curves, entrywise, fft, linalg, nn, shaped, special
 from mutants.mutant import planted
 
 from zkynet.errors import ZkynetError
 from zkynet.framework.operations.elementwise import Sqrt
 
-MUTANTS = entrywise.MUTANTS + shaped.MUTANTS
+MUTANTS = (
+    entrywise.MUTANTS + shaped.MUTANTS + curves.MUTANTS + linalg.MUTANTS + fft.MUTANTS + special.MUTANTS + nn.MUTANTS
+)
 
 # Wrong rules that no check notices, and why.
 SURVIVORS = {

@@ -141,7 +141,7 @@ def test_batched_cotangents_are_looped_ones(name, backend):
 
 def check_batched(backend, sweep, f, x, ones, lead, what):
     rng = np.random.default_rng(0)
-    whole = [rng.normal(size=lead + np.shape(one)) for one in ones]
+    whole = [rng.normal(size=lead + np.shape(one)).astype(np.asarray(one).dtype) for one in ones]
     rows = [[part[spot] for part in whole] for spot in np.ndindex(*lead)]
     loops = [sweep(f, x, own(backend, [np.asarray(part) for part in row])) for row in rows]
     for traced in (False, True):

@@ -10,7 +10,8 @@ import pytest
 import zkynet as zk
 from support import backends as backends_here
 from support.points import host
-from zkynet.framework.tensor_methods import METHODS, UFUNCS
+from zkynet.framework.numpy_dispatch import UFUNCS
+from zkynet.framework.tensor_methods import METHODS
 
 A = np.array([[1.5, -2.0, 0.5], [0.25, 3.0, -1.0]])
 B = np.array([2.0, 0.5, 4.0])

@@ -17,92 +17,23 @@ CASES = {case["id"]: case for case in G.TRUTHS} if G else {}
 # Names that the truths speak of and ``op`` does not have: the list can only shrink.
 NOT_YET = {
     # fmt: off
-    "nn.avg_pool2d",
-    "nn.batch_norm",
-    "nn.batch_norm_eval",
-    "nn.bce_logits",
-    "nn.conv_transpose1d",
-    "nn.elu",
-    "nn.embedding",
-    "nn.entr",
-    "nn.erf",
-    "nn.erfc",
-    "nn.erfinv",
-    "nn.expm",
-    "nn.gelu",
-    "nn.gelu_tanh",
-    "nn.group_norm",
-    "nn.hardtanh",
-    "nn.huber",
     "nn.index_mul",
-    "nn.layer_norm",
-    "nn.leaky_relu",
-    "nn.log_sigmoid",
-    "nn.logcumsumexp",
-    "nn.logit",
-    "nn.max_pool2d",
-    "nn.normalize",
-    "nn.relu6",
-    "nn.rms_norm",
     "nn.segment_sum",
-    "nn.silu",
-    "nn.softplus",
-    "nn.solve_triangular",
-    "nn.xlogy",
-    "xp.angle",
-    "xp.arccos",
-    "xp.arccosh",
-    "xp.arcsin",
-    "xp.arcsinh",
-    "xp.arctan",
-    "xp.arctan2",
-    "xp.arctanh",
     "xp.array_split",
-    "xp.cbrt",
-    "xp.copysign",
-    "xp.cross",
     "xp.cumprod",
     "xp.diag",
-    "xp.diagonal",
     "xp.diff",
-    "xp.fft.fft",
-    "xp.fft.irfft",
-    "xp.fft.rfft",
-    "xp.fmax",
-    "xp.heaviside",
-    "xp.hypot",
-    "xp.inner",
-    "xp.kron",
-    "xp.linalg.det",
-    "xp.linalg.inv",
-    "xp.linalg.matrix_power",
-    "xp.linalg.multi_dot",
-    "xp.linalg.norm",
-    "xp.linalg.pinv",
-    "xp.linalg.qr",
-    "xp.linalg.slogdet",
-    "xp.linalg.svd",
-    "xp.log10",
-    "xp.log2",
-    "xp.logaddexp",
     "xp.median",
     "xp.meshgrid",
-    "xp.nan_to_num",
     "xp.nanmean",
     "xp.nansum",
-    "xp.outer",
-    "xp.remainder",
     "xp.repeat",
     "xp.roll",
     "xp.rot90",
-    "xp.sinc",
-    "xp.sinh",
     "xp.sort",
     "xp.split",
     "xp.std",
-    "xp.tan",
     "xp.tile",
-    "xp.trace",
     # fmt: on
 }
 FORMS_NOT_YET = {
@@ -110,6 +41,7 @@ FORMS_NOT_YET = {
     "sh_pad_edge": "pad by the edge",
     "sh_pad_wrap": "pad around",
 }
+REFUSED = {"la_slogdet_sing": np.linalg.LinAlgError}  # "inf, NaN or LinAlgError, but never a finite number"
 READY = [
     name
     for name, case in CASES.items()
@@ -146,6 +78,10 @@ def lifted(values):
 def test_truth(name, backend):
     case = CASES[name]
     f, x, g = prepared(name, backend)
+    if name in REFUSED:
+        with backend.errstate(), pytest.raises(REFUSED[name]):
+            zk.vjp(f, *x)[1](g)
+        return
     with backend.errstate():
         value, pull = zk.vjp(f, *x)
         gradients = pull(g)

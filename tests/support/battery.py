@@ -13,6 +13,8 @@ import numpy as np
 import zkynet as zk
 from zkynet.framework import op
 
+from . import battery_curves
+
 inf, nan = np.inf, np.nan
 A = np.array
 
@@ -103,3 +105,4 @@ BATTERY: dict[str, Singular | Pushed] = {
         lambda x: op.take(x, A([1, 1, 0])), (A([1.0, 2.0]),), A([1.0, 2.0, 4.0]), (A([4.0, 3.0]),)
     ),
 }
+BATTERY |= {name: Singular(*parts) for name, parts in battery_curves.POINTS.items()}

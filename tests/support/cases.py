@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
-from . import cases_elementwise, cases_numeric, cases_shape
+from . import (
+    cases_activation,
+    cases_arrangement,
+    cases_decompositions,
+    cases_elementwise,
+    cases_elementwise_curves,
+    cases_elementwise_more,
+    cases_fft,
+    cases_linalg,
+    cases_losses,
+    cases_models,
+    cases_nn,
+    cases_numeric,
+    cases_shape,
+    cases_special,
+    cases_statistics,
+)
 from .rows import Row
 
-ROWS: tuple[Row, ...] = (*cases_elementwise.ROWS, *cases_shape.ROWS, *cases_numeric.ROWS)
+ROWS: tuple[Row, ...] = (
+    *cases_elementwise.ROWS,
+    *cases_elementwise_curves.ROWS,
+    *cases_elementwise_more.ROWS,
+    *cases_activation.ROWS,
+    *cases_shape.ROWS,
+    *cases_numeric.ROWS,
+    *cases_statistics.ROWS,
+    *cases_arrangement.ROWS,
+    *cases_linalg.ROWS,
+    *cases_nn.ROWS,
+    *cases_models.ROWS,
+    *cases_losses.ROWS,
+    *cases_decompositions.ROWS,
+    *cases_special.ROWS,
+    *cases_fft.ROWS,
+)
 BY_NAME = {row.name: row for row in ROWS}
 DIFFERENTIABLE = tuple(row for row in ROWS if row.differentiable)

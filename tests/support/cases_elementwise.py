@@ -316,8 +316,19 @@ COMPARISONS = (
         undifferentiable(
             name, Sample((A([[-1.5, 2.5], [0.0, 3.5]]),)), Sample((2.5,)), Sample(INTS[:1]), Sample((np.zeros((0, 2)),))
         )
-        for name in ("sign", "floor", "ceil", "trunc", "round")
+        for name in ("sign", "floor", "ceil", "trunc")
     ],
+    undifferentiable(
+        "round",
+        Sample((A([[-1.5, 2.5], [0.0, 3.5]]),)),
+        Sample((A([[-1.255, 2.5], [0.0, 3.1415]]),), {"decimals": 2}),
+        Sample((A([[-1255.0, 2.5], [0.0, 3450.0]]),), {"decimals": -2}),
+        Sample((2.5,)),
+        Sample(INTS[:1]),
+        Sample(INTS[:1], {"decimals": 1}),
+        Sample((np.zeros((0, 2)),)),
+        errors=(Bad(INTS[:1], TypeError, "decimals=-1", {"decimals": -1}),),
+    ),
 )
 
 ROWS = (*ARITHMETIC, *POWERS, *CHOICES, *PARTS, *COMPARISONS)

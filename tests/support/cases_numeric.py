@@ -6,7 +6,7 @@ import numpy as np
 
 from zkynet.backends.errors import AxisError, LinAlgError, ShapeError
 
-from .rows import Bad, Row, Sample, Special, apart, draw, hermitian, nonzero, regular
+from .rows import Bad, Row, Special, apart, draw, hermitian, nonzero, regular
 
 inf, nan = np.inf, np.nan
 A = np.array
@@ -386,7 +386,6 @@ CONVOLUTIONS = (
     Row("conv_filter", tuple(conv_samples("conv_filter")), complex=True, weak=False),
 )
 
-LABELS = A([2, 0])
 LOSSES = (
     Row(
         "mean_squared_error",
@@ -395,30 +394,6 @@ LOSSES = (
             Special((np.zeros(0), np.zeros(0)), A(2.0), (np.zeros(0), np.zeros(0)), value=A(nan), why="of nothing"),
         ),
         errors=(Bad((np.ones(3), np.ones((3, 1))), ShapeError, "(3, 1)"),),
-    ),
-    Row(
-        "softmax_cross_entropy",
-        (
-            Sample((*draw("ce", (2, 3)).operands, LABELS)),
-            Sample((*draw("ce", (2, 3)).operands, LABELS), {"reduction": "sum"}),
-            Sample((*draw("ce", (2, 3)).operands, LABELS), {"reduction": "none"}),
-            Sample((*draw("ce", (3,)).operands, A(1))),
-            Sample((*draw("ce", (2, 2, 3)).operands, A([[0, 1], [2, 2]], "int32"))),
-            Sample((np.zeros((0, 3)), np.zeros(0, int)), {"reduction": "sum"}),
-        ),
-        weak=False,
-        specials=(
-            Special((A([[1000.0, 0.0]]), A([1])), A(1.0), (A([[1.0, -1]]), None), value=A(1000.0), why="no overflow"),
-        ),
-        errors=(
-            Bad((np.ones((2, 3)), A([5, 0])), IndexError, "5"),
-            Bad((np.ones((2, 3)), A([-1, 0])), IndexError, "negative"),
-            Bad((np.ones((2, 3)), A([-1, 0])), ValueError, "negative"),
-            Bad((np.ones((2, 3)), A([-7, 0])), ValueError, ""),
-            Bad((np.ones((2, 3)), A([0.0, 1.0])), TypeError, "integers"),
-            Bad((np.ones((2, 3)), A([0, 1, 2])), ShapeError, "(3,)"),
-            Bad((np.ones((2, 3)), LABELS), ValueError, "'all'", {"reduction": "all"}),
-        ),
     ),
 )
 

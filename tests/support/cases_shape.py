@@ -147,17 +147,6 @@ MOVES = (
         ),
     ),
     moving(
-        "pad",
-        *(
-            draw("pad", s, widths=w)
-            for s, w in (((2, 3), ((1, 0), (2, 1))), ((2, 3), ((1, 1),)), ((0, 2), ((1, 2), (0, 0))), ((), ()))
-        ),
-        errors=(
-            Bad((np.ones(3),), ShapeError, "(3,)", {"widths": ((1, 1), (1, 1))}),
-            Bad((np.ones(3),), ShapeError, "-1", {"widths": ((-1, 1),)}),
-        ),
-    ),
-    moving(
         "place",
         draw("place", (2, 1), index=(..., slice(0, 4, 2), slice(1, 2)), shape=(4, 3)),
         draw("place", (3,), index=(..., slice(None, None, -1)), shape=(3,)),
@@ -376,17 +365,11 @@ CREATION = (
     ),
     made("ones", Sample((), {"shape": (2, 3)}), Sample((), {"shape": 2, "dtype": "int64"})),
     made(
-        "full",
-        Sample((), {"shape": (2, 3), "fill_value": 2.5}),
-        Sample((), {"shape": (), "fill_value": 2, "dtype": "float32"}),
-    ),
-    made(
         "eye",
         Sample((), {"n_rows": 3}),
         Sample((), {"n_rows": 2, "n_cols": 4, "k": 1, "dtype": "float32"}),
         run=lambda xp, n_rows, n_cols=None, **s: xp.eye(n_rows, n_cols, **s),
     ),
-    made("linspace", Sample((0.0, 1.0, 5))),
     made("arange", Sample((4,)), Sample((1.0, 2.0, 0.25)), Sample((5, 1, -2)), Sample((3,), {"dtype": "float32"})),
     made("zeros_like", *(Sample((np.full(s, 2.5),)) for s in ((2, 3), (), (0,))), Sample((A([1, 2]),)), Sample((2.5,))),
     made("ones_like", *(Sample((np.full(s, 2.5),)) for s in ((2, 3), (), (0,))), Sample((A([1, 2]),)), Sample((2.5,))),
@@ -426,15 +409,6 @@ GRAPH = (
             errors=(OFF_AXIS,),
         )
         for name in ("argmax", "argmin")
-    ],
-    *[
-        Row(
-            name,
-            (Sample((A([[True, False], [True, True]]),)), Sample((np.zeros(0, bool),)), Sample((A(True),))),
-            differentiable=False,
-            integers=False,
-        )
-        for name in ("all", "any")
     ],
     Row(
         "dropout",

@@ -40,6 +40,11 @@ SAME = (
     "expm1", "flip", "floor", "imag", "log", "log1p", "max", "maximum", "mean", "min", "minimum", "moveaxis", "pad",
     "prod", "real", "reshape", "round", "sign", "sin", "sqrt", "squeeze", "stack", "sum", "take", "take_along_axis",
     "tanh", "tensordot", "transpose", "tril", "triu", "trunc", "where",
+    "angle", "cbrt", "copysign", "fmax", "heaviside", "hypot", "log10", "log2", "logaddexp", "nan_to_num", "remainder",
+    "sinc", "sinh", "tan", "cross", "inner", "kron", "outer", "trace",
+)
+ACTIVATIONS = (
+    "elu", "gelu", "leaky_relu", "log_sigmoid", "logcumsumexp", "relu6", "silu", "softplus", "xlogy",
 )
 # fmt: on
 
@@ -56,6 +61,7 @@ def conv(x, w, **settings):
 
 xp = SimpleNamespace(
     **{name: getattr(op, name) for name in SAME},
+    **{"arc" + name[1:]: getattr(op, name) for name in ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh")},
     concatenate=op.concat,
     cumsum=lambda x, axis=None: op.cumulative_sum(op.reshape(x, (-1,)) if axis is None else x, axis=axis),
     ravel=lambda x: op.reshape(x, (-1,)),
@@ -63,21 +69,44 @@ xp = SimpleNamespace(
     var=lambda x, axis=None, ddof=0, keepdims=False: op.var(x, axis, ddof, keepdims),
     float32="float32",
     inf=float("inf"),
-    linalg=SimpleNamespace(cholesky=op.cholesky, eigh=op.eigh, eigvalsh=lambda x: op.eigh(x)[0], solve=op.linalg.solve),
-    fft=SimpleNamespace(),
+    diagonal=lambda x, k=0: op.diagonal(x, offset=k),
+    linalg=SimpleNamespace(**{**vars(op.linalg), "svd": lambda x: op.svd(x, full_matrices=False)}),
+    fft=op.fft,
 )
 nn = SimpleNamespace(
+    erf=op.special.erf,
+    erfc=op.special.erfc,
+    erfinv=op.special.erfinv,
+    entr=op.special.entr,
+    logit=op.special.logit,
+    **{name: getattr(op, name) for name in ACTIVATIONS},
+    gelu_tanh=lambda x: op.gelu(x, approximate=True),
+    hardtanh=op.hard_tanh,
     relu=op.relu,
     sigmoid=op.sigmoid,
     softmax=op.softmax,
     log_softmax=op.log_softmax,
     logsumexp=op.logsumexp,
     cross_entropy=op.softmax_cross_entropy,
+    avg_pool2d=op.average_pool,
+    batch_norm=op.batch_norm,
+    batch_norm_eval=op.batch_norm_eval,
+    bce_logits=lambda x, t: op.sigmoid_cross_entropy(x, t, "none"),
+    conv_transpose1d=op.conv_transpose,
+    embedding=op.embedding,
+    group_norm=op.group_norm,
+    huber=lambda x: op.huber_loss(x, op.zeros_like(x), "none"),
+    layer_norm=op.layer_norm,
+    max_pool2d=op.max_pool,
+    normalize=op.normalize,
+    rms_norm=op.rms_norm,
     conv1d=conv,
     conv2d=conv,
     index_add=lambda x, i, v: op.scatter_add(x, i, v),
     index_set=lambda x, i, v: op.index_set(x, i, v),
     stop_gradient=op.stop_gradient,
+    expm=op.expm,
+    solve_triangular=lambda a, b: op.solve_triangular(a, b, lower=True),
 )
 
 

@@ -3,7 +3,7 @@
 A maker takes the first weights (weight (inputs, outputs), bias (outputs,), weight ...) and the learning rate of Adam.
 It gives three functions: ``own(array)`` makes an array the library's own, ``step(x, labels)`` trains on a batch of such
 and returns the loss, ``network(x)`` gives the logits. Between two layers stands a ReLU; the loss is the mean
-cross-entropy.
+cross-entropy. The makers of a CNN take the weights of ``zk.models.cnn()``.
 
 The file is a script too, run by its path so that a process loads one library alone; see ``train`` and ``serve``.
 """
@@ -57,6 +57,30 @@ def with_zkynet(weights, rate):
     return read_only, step, lambda x: model(x).value
 
 
+def with_zkynet_jitted(weights, rate, build=None):
+    """By zkynet on JAX, the whole step compiled; of an MLP or of what ``build()`` makes."""
+    import_jax()
+    import zkynet as zk
+    from zkynet.framework import op
+
+    xp = zk.backends.get("jax")
+    model = zk.models.fcn((*(w.shape[0] for w in weights[::2]), len(weights[-1]))) if build is None else build()
+    model.to(xp)
+    for parameter, w in zip(model.parameters(), weights, strict=True):
+        parameter.value = w
+    train = zk.train.compiled_step(
+        model, zk.optim.Adam(rate), lambda model, x, labels: op.softmax_cross_entropy(model(x), labels)
+    )
+    return xp.asarray, lambda x, labels: xp.synchronize(train(x, labels)), lambda x: model(x).value
+
+
+def with_zkynet_cnn(weights, rate):
+    """The CNN by zkynet on JAX."""
+    import zkynet as zk
+
+    return with_zkynet_jitted(weights, rate, zk.models.cnn)
+
+
 def read_only(array):
     """A copy that cannot be written to, as zkynet.data gives batches."""
     array = np.array(array)
@@ -96,9 +120,9 @@ def logits(xp, weights, x):
     return xp.dot(x, weights[-2]) + weights[-1]
 
 
-def cross_entropy(xp, weights, x, labels):
-    """The mean of -log softmax(logits)[label]."""
-    z = logits(xp, weights, x)
+def cross_entropy(xp, weights, x, labels, network=logits):
+    """The mean of -log softmax(network(...))[label]."""
+    z = network(xp, weights, x)
     z = z - xp.max(z, axis=1, keepdims=True)
     return xp.mean(xp.log(xp.sum(xp.exp(z), axis=1)) - z[xp.arange(len(labels)), labels])
 
@@ -130,25 +154,46 @@ def with_autograd(weights, rate):
     return np.array, step, lambda x: logits(np, weights, x)
 
 
-def with_jax(weights, rate):
+def with_jax(weights, rate, network=logits, loss=cross_entropy):
     """By JAX, the whole step compiled, Adam by hand."""
     jax = import_jax()
     jnp = jax.numpy
 
     def update(weights, moments, t, x, labels):
-        loss, grads = jax.value_and_grad(lambda weights: cross_entropy(jnp, weights, x, labels))(weights)
+        loss_and_grads = jax.value_and_grad(lambda weights: loss(jnp, weights, x, labels, network))
+        loss_value, grads = loss_and_grads(weights)
         new = [adam(jnp.sqrt, t, rate, w, g, *m) for w, g, m in zip(weights, grads, moments, strict=True)]
-        return loss, [w for w, _, _ in new], [(m, v) for _, m, v in new]
+        return loss_value, [w for w, _, _ in new], [(m, v) for _, m, v in new]
 
     update = jax.jit(update, donate_argnums=(0, 1))
     state = [[jnp.array(w) for w in weights], [(jnp.zeros_like(w), jnp.zeros_like(w)) for w in weights]]
     count = itertools.count(1)
 
     def step(x, labels):
-        loss, *state[:] = update(*state, float(next(count)), x, labels)
-        return loss.block_until_ready()
+        value, *state[:] = update(*state, float(next(count)), x, labels)
+        return value.block_until_ready()
 
-    return jnp.array, step, lambda x: logits(jnp, state[0], x)
+    return jnp.array, step, lambda x: network(jnp, state[0], x)
+
+
+def one_hot_cross_entropy(jnp, weights, x, labels, network=logits):
+    """The same, the labels as rows of zeros and a one: another way that JAX programs write it."""
+    import jax
+
+    z = network(jnp, weights, x)
+    return -jnp.mean(jnp.sum(jax.nn.one_hot(labels, z.shape[1], dtype=z.dtype) * jax.nn.log_softmax(z), axis=1))
+
+
+def cnn_logits(jnp, weights, x):
+    """The network of ``zk.models.cnn()``: three convolutions by 3 x 3 kernels, two layers behind them, for JAX."""
+    from jax import lax
+
+    x = x.reshape(-1, 1, 8, 8)
+    for i, (stride, padding) in enumerate(((1, 1), (1, 0), (2, 1))):
+        kernel, bias = weights[2 * i : 2 * i + 2]
+        x = lax.conv_general_dilated(x, kernel, (stride, stride), ((padding, padding), (padding, padding)))
+        x = jnp.maximum(x + bias[:, None, None], 0)
+    return logits(jnp, weights[6:], x.reshape(len(x), -1))
 
 
 def with_numpy(weights, rate):
@@ -206,17 +251,30 @@ MAKERS = {
     "numpy by hand": with_numpy,
 }
 
+JITTED = {
+    "zkynet": with_zkynet_jitted,
+    "jax.jit": with_jax,
+    "jax.jit one-hot": partial(with_jax, loss=one_hot_cross_entropy),
+}
+JITTED_CNN = {
+    "zkynet": with_zkynet_cnn,
+    "jax.jit": partial(with_jax, network=cnn_logits),
+    "jax.jit one-hot": partial(with_jax, network=cnn_logits, loss=one_hot_cross_entropy),
+}
+KINDS: dict[str, dict] = {"eager": MAKERS, "jitted": JITTED, "jitted-cnn": JITTED_CNN}
 
-def _start(library, path):
+
+def _start(kind, library, path):
     """What a file written by ``workloads`` holds, and the functions of ``library`` made of its weights."""
     with np.load(path) as file:
         data = dict(file)
-    return data, *MAKERS[library]([data[f"weight{i}"] for i in range(6)], float(data["rate"]))
+    weights = [data[f"weight{i}"] for i in range(sum(name.startswith("weight") for name in data))]
+    return data, *KINDS[kind][library](weights, float(data["rate"]))
 
 
 def train(library: str, path: str) -> None:
     """Train the digit classifier until it meets the goal; print the first losses, the epochs, the accuracy as JSON."""
-    data, own, step, network = _start(library, path)
+    data, own, step, network = _start("eager", library, path)
     x, labels, test_x, test_labels, orders = (data[name] for name in ("x", "y", "tx", "ty", "orders"))
     losses: list[float] = []
     for epoch, order in enumerate(orders, start=1):  # noqa: B007
@@ -232,12 +290,14 @@ def train(library: str, path: str) -> None:
     print(json.dumps({"losses": losses, "epochs": epoch, "accuracy": float(right.mean())}))
 
 
-def serve(library: str, path: str) -> None:
+def serve(kind: str, library: str, path: str) -> None:
     """Time training steps on one batch, turn by turn: for each number on stdin so many steps, and the seconds of one.
+
+    ``kind`` is one of KINDS, ``library`` a key in it.
 
     Sends a line when it is ready, the seconds of a step once warm.
     """
-    data, own, step, _ = _start(library, path)
+    data, own, step, _ = _start(kind, library, path)
     x, labels = own(data["x"]), own(data["y"])
     for _ in range(5):
         step(x, labels)
@@ -252,4 +312,5 @@ def serve(library: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    {"train": train, "serve": serve}[sys.argv[1]](*sys.argv[2:])
+    command, *arguments = sys.argv[1:]
+    train(*arguments) if command == "train" else serve(*arguments)

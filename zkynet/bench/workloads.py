@@ -27,7 +27,14 @@ from zkynet.bench.networks import import_jax, import_torch
 from zkynet.framework import op
 
 # By peer, what has to be installed for it.
-LIBRARIES = {"torch": "torch", "torch fused": "torch", "jax.jit": "jax", "jax": "jax", "autograd": "autograd"}
+LIBRARIES = {
+    "torch": "torch",
+    "torch fused": "torch",
+    "jax.jit": "jax",
+    "jax.jit one-hot": "jax",
+    "jax": "jax",
+    "autograd": "autograd",
+}
 TOLERANCE = 2e-4  # relative, of single precision after a few steps
 
 
@@ -43,6 +50,7 @@ class Workload(NamedTuple):
     rehearsed: dict = {}  # those for the comparison of results, where they differ
     calls: int = 1  # how many results in a row are compared
     seconds: Callable[[Any], float] | None = None  # reads its own time out of a result; None: the call is timed
+    needs: str | None = None  # the library without which zkynet itself cannot take part
 
     def make(self, peer: str) -> Callable[[], Any]:
         """The function to time."""
@@ -62,9 +70,9 @@ class ProcessError(Exception):
     """A process that was to be timed failed."""
 
 
-def missing(peer: str) -> str | None:
-    """Why a peer cannot take part: its library is not installed. None where it can."""
-    library = LIBRARIES.get(peer)
+def missing(peer: str, workload: Workload | None = None) -> str | None:
+    """Why a peer cannot take part (in ``workload``): a library is not installed. None where it can."""
+    library = LIBRARIES.get(peer) or (workload.needs if workload is not None else None)
     if library is None or importlib.util.find_spec(library) is not None:
         return None
     return f"{library} is not installed"
@@ -174,30 +182,30 @@ RATE = 1e-7  # so small that thousands of timed steps leave the numbers what the
 
 
 def _step(maker, batch, rate):
-    x, labels = _batch(batch)
-    own, step, _ = maker(_weights(SIZES), rate)
+    x, labels = _batch(batch, SIZES[0])
+    own, step, _ = maker(_weights(zk.models.fcn(SIZES)), rate)
     return partial(step, own(x), own(labels))
 
 
-def _batch(size):
+def _batch(size, width):
     draw = np.random.default_rng(0)
-    return draw.standard_normal((size, SIZES[0]), dtype=np.float32), draw.integers(0, SIZES[-1], size)
+    return draw.standard_normal((size, width), dtype=np.float32), draw.integers(0, SIZES[-1], size)
 
 
-def _weights(sizes):
-    return [np.array(p.value) for p in zk.models.fcn(sizes).parameters()]
+def _weights(model):
+    return [np.array(p.value) for p in model.parameters()]
 
 
 @functools.cache
 def _step_file(batch):
-    x, y = _batch(batch)
-    return _saved(f"step{batch}", SIZES, RATE, x=x, y=y)
+    x, y = _batch(batch, SIZES[0])
+    return _saved(f"step{batch}", zk.models.fcn(SIZES), RATE, x=x, y=y)
 
 
-def _saved(name, sizes, rate, **arrays):
+def _saved(name, model, rate, **arrays):
     """The path of an .npz file with what a process starts from."""
     path = str(_folder() / f"{name}.npz")
-    weights = {f"weight{i}": w for i, w in enumerate(_weights(sizes))}
+    weights = {f"weight{i}": w for i, w in enumerate(_weights(model))}
     np.savez(path, rate=rate, **weights, **arrays)
     return path
 
@@ -215,10 +223,52 @@ def _mlp(batch):
         title=f"training step of an MLP {'-'.join(map(str, SIZES))}, batch {batch}, Adam, float32",
         makers={peer: partial(_step, maker) for peer, maker in networks.MAKERS.items()},
         # BLAS and torch have threads that wait awake for more work, and zkynet sets how memory is given back.
-        apart=lambda peer: [networks.__file__, "serve", peer, _step_file(batch)],
+        apart=lambda peer: [networks.__file__, "serve", "eager", peer, _step_file(batch)],
         timed={"batch": batch, "rate": RATE},
         rehearsed={"rate": 1e-3},
         calls=4,
+    )
+
+
+# ---- the same, compiled as a whole: zkynet on JAX beside JAX by hand ----
+
+
+def _jitted(batch):
+    return _mlp(batch)._replace(
+        name=f"jit-{batch}",
+        title=f"the step of mlp-{batch} on JAX, compiled as a whole by zk.train.compiled_step",
+        makers={peer: partial(_step, maker) for peer, maker in networks.JITTED.items()},
+        apart=lambda peer: [networks.__file__, "serve", "jitted", peer, _step_file(batch)],
+        needs="jax",
+    )
+
+
+CNN_BATCH = 64
+PIXELS = 64
+
+
+@functools.cache
+def _cnn_file():
+    x, y = _batch(CNN_BATCH, PIXELS)
+    return _saved("cnn", zk.models.cnn(), RATE, x=x, y=y)
+
+
+def _cnn_step(maker, rate):
+    x, labels = _batch(CNN_BATCH, PIXELS)
+    own, step, _ = maker(_weights(zk.models.cnn()), rate)
+    return partial(step, own(x), own(labels))
+
+
+def _jitted_cnn():
+    return Workload(
+        name="jit-cnn",
+        title=f"training step of the digits' CNN on JAX, batch {CNN_BATCH}, Adam, float32, compiled as a whole",
+        makers={peer: partial(_cnn_step, maker) for peer, maker in networks.JITTED_CNN.items()},
+        apart=lambda peer: [networks.__file__, "serve", "jitted-cnn", peer, _cnn_file()],
+        timed={"rate": RATE},
+        rehearsed={"rate": 1e-3},
+        calls=4,
+        needs="jax",
     )
 
 
@@ -263,7 +313,9 @@ def _digits_file():
     (x, y), (tx, ty) = digits.split_digits()
     batches = Batches((np.arange(len(x)),), batch_size=32, drop_last=True)
     orders = [[rows for (rows,) in batches] for _ in range(40)]
-    return _saved("digits", digits.SIZES, digits.LEARNING_RATES["adam"], x=x, y=y, tx=tx, ty=ty, orders=orders)
+    return _saved(
+        "digits", zk.models.fcn(digits.SIZES), digits.LEARNING_RATES["adam"], x=x, y=y, tx=tx, ty=ty, orders=orders
+    )
 
 
 def _digits(peer):
@@ -299,5 +351,8 @@ WORKLOADS = {
             {peer: partial(_digits, peer) for peer in networks.MAKERS if peer != "torch fused"},
             process=True,
         ),
+        _jitted(32),
+        _jitted(256),
+        _jitted_cnn(),
     )
 }

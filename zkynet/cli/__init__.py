@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from zkynet.backends.errors import BackendError
-from zkynet.cli import bench, info, predict, train
+from zkynet.cli import bench, check, info, predict, train
 from zkynet.cli.parsing import Parser, sentence
 
 # Each module has add(subparsers), which sets `run`, a function of the parsed arguments.
-COMMANDS = (train, predict, bench, info)
+COMMANDS = (train, predict, check, bench, info)
 
 
 def build_parser() -> Parser:

@@ -142,9 +142,13 @@ def _measure(workload: Any, rounds: int) -> dict[str, Any]:
     from zkynet.bench.race import median, race, ratio
     from zkynet.bench.workloads import compare, missing
 
+    reason = missing("zkynet", workload)
+    if reason is not None:
+        print(f"\n{workload.name}: left out, {reason}")
+        return {}
     peers = []
     for peer in workload.makers:
-        if missing(peer) is None:
+        if missing(peer, workload) is None:
             compare(workload, peer)
             peers.append(peer)
     times = race(workload, peers, min(rounds, PROCESS_ROUNDS) if workload.process else rounds)

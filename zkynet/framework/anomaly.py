@@ -10,8 +10,9 @@ from zkynet.backends.errors import AnomalyError
 
 from .anomaly_report import GIVEN, MADE, SENT, Step, asked, caller, described, error_about, input_name, name_of, step_of
 from .function import Parameter
+from .operations.comparison import Predicate
 from .operations.control import Copy, StopGradient
-from .operations.elementwise import AsType, MultiplyNoNan, Positive, Predicate, Select, Silence, Where
+from .operations.elementwise import AsType, MultiplyNoNan, Positive, Select, Silence, Where
 from .operations.indexing import ScatterSet, Take
 from .operations.shape import BroadcastTo, Concat, GetItem, MatrixTranspose, Pad, PermuteDims, Place, Reshape
 from .operator import Leaf

@@ -7,6 +7,7 @@ from zkynet.backends.errors import MutationError, TrackedValueError
 
 from . import operations as op
 from .function import Input, Possession
+from .numpy_dispatch import OPERATIONS, functions
 from .operations.indexing import At, index, index_set
 from .pytree import map_tree
 from .record import HOST, Tensor, dtype_of, is_tracked, kind_of, operand, shape_of, tensor_of
@@ -154,10 +155,11 @@ def _transpose(self, *axes):
 
 
 def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
-    """NumPy's functions on a Tensor: the operator of the same name, or an error; never a silent constant."""
+    """NumPy's ufuncs on a Tensor: the operation they are, or an error; never a silent constant."""
+    known = OPERATIONS.get(ufunc)
+    if known is not None and method == "__call__" and not kwargs:
+        return known(*inputs)
     name = ufunc.__name__
-    if method == "__call__" and not kwargs and name in KNOWN_UFUNCS:
-        return getattr(op, UFUNCS.get(name, name))(*inputs)
     asked = name + ("" if method == "__call__" else f".{method}") + (f" with {', '.join(kwargs)}" if kwargs else "")
     if method == "at" and isinstance(inputs[0], (Tensor, Possession)):  # NumPy itself would write to a read-only array
         raise TypeError(f"{asked} cannot write into a Tensor.\nUse x.at[i].add(v), which gives a new one.")
@@ -166,6 +168,10 @@ def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
 
 
 def _array_function(self, function, types, args, kwargs):
+    """NumPy's other functions on a Tensor, or on lists that hold some: as its ufuncs."""
+    known = functions().get(function)
+    if known is not None:
+        return known(*args, **kwargs)
     args, kwargs = _constants(function.__name__, (args, kwargs))
     return function(*args, **kwargs)
 
@@ -174,7 +180,7 @@ def _constants(asked, arguments):
     """Arguments for a function of NumPy, with untracked Tensors as arrays that it cannot write to."""
 
     def constant(x):
-        if not isinstance(x, (Tensor, Possession)):
+        if not isinstance(x, (Tensor, Possession)) and not hasattr(type(x), "__zkynet_tensor__"):
             return x
         value, record = operand(x)
         if record is not None:
@@ -189,109 +195,6 @@ def _constants(asked, arguments):
 
 
 KINDS = ("bool", "integer", "real", "complex")
-# NumPy's names for what has another name in op.
-UFUNCS = {
-    "power": "pow",
-    "absolute": "abs",
-    "conjugate": "conj",
-    "invert": "bitwise_invert",
-    "true_divide": "divide",
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctan2": "atan2",
-    "arctanh": "atanh",
-    "degrees": "rad2deg",
-    "radians": "deg2rad",
-    "left_shift": "bitwise_left_shift",
-    "right_shift": "bitwise_right_shift",
-}
-KNOWN_UFUNCS = frozenset(
-    (
-        "add",
-        "subtract",
-        "multiply",
-        "divide",
-        "true_divide",
-        "power",
-        "negative",
-        "positive",
-        "square",
-        "reciprocal",
-        "sqrt",
-        "exp",
-        "expm1",
-        "log",
-        "log1p",
-        "sin",
-        "cos",
-        "tanh",
-        "absolute",
-        "maximum",
-        "minimum",
-        "conjugate",
-        "equal",
-        "not_equal",
-        "less",
-        "less_equal",
-        "greater",
-        "greater_equal",
-        "logical_and",
-        "logical_or",
-        "logical_xor",
-        "logical_not",
-        "isnan",
-        "isinf",
-        "isfinite",
-        "sign",
-        "floor",
-        "ceil",
-        "trunc",
-        "floor_divide",
-        "matmul",
-        "bitwise_and",
-        "bitwise_or",
-        "bitwise_xor",
-        "invert",
-        "left_shift",
-        "right_shift",
-        "arccos",
-        "arccosh",
-        "arcsin",
-        "arcsinh",
-        "arctan",
-        "arctan2",
-        "arctanh",
-        "cbrt",
-        "copysign",
-        "cosh",
-        "deg2rad",
-        "degrees",
-        "exp2",
-        "float_power",
-        "fmax",
-        "fmin",
-        "fmod",
-        "frexp",
-        "heaviside",
-        "hypot",
-        "ldexp",
-        "log10",
-        "log2",
-        "logaddexp",
-        "logaddexp2",
-        "nextafter",
-        "rad2deg",
-        "radians",
-        "remainder",
-        "rint",
-        "signbit",
-        "sinh",
-        "tan",
-    )
-)
 
 METHODS: dict[str, Any] = {
     "__add__": op.add,

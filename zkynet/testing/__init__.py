@@ -1,5 +1,6 @@
-"""Checks for operators and models of one's own: their derivatives against differences."""
+"""Checks for operators and models of one's own: derivatives against differences, and backends against each other."""
 
 from .check_grads import check_grads
+from .crosscheck import CrossCheck, crosscheck
 
-__all__ = ["check_grads"]
+__all__ = ["CrossCheck", "check_grads", "crosscheck"]

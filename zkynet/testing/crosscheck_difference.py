@@ -1,6 +1,7 @@
 """How far two arrays lie apart: in units of the last place, and relative; and how far they may."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,9 @@ class Precision(NamedTuple):
     noise: float
 
 
-EXACT = Precision(0.0, 0.0)
+def coarsest(found: list[Precision]) -> Precision:
+    """The coarsest of some precisions."""
+    return Precision(max((p.rtol for p in found), default=0.0), max((p.noise for p in found), default=0.0))
 
 
 class Tolerance:
@@ -34,8 +37,7 @@ class Tolerance:
     def of(self, *values: Any) -> Precision:
         """The precision of the coarsest floating-point dtype among some values; numbers are double precision."""
         names = [n for n in map(real_name, values) if n in RTOL]
-        noise = max((NOISE * EPS[n] for n in names), default=0.0)
-        return Precision(self.rtol if self.rtol is not None else max((RTOL[n] for n in names), default=0.0), noise)
+        return coarsest([Precision(RTOL[n] if self.rtol is None else self.rtol, NOISE * EPS[n]) for n in names])
 
     def allowed(self, precision: Precision, scale: float, size: float) -> float:
         """The largest difference allowed of values up to ``scale`` that were made of values up to ``size``."""
@@ -46,24 +48,33 @@ class Tolerance:
 class Difference:
     """How two arrays differ.
 
-    ``ulps``: the largest difference of two entries in units in the last place of the larger one, in their own dtype.
-    ``relative``: the largest difference over the largest entry; ``elementwise``: over its own entry. ``ok``: within the
-    tolerance. ``index``, ``got`` and ``expected``: the worst entry. ``note``: what else is different, such as the shape.
-    Parts of complex numbers count one by one; infinities and NaN have to stand in the same places.
+    The largest difference of two entries is given in three ways: ``ulps``, in units in the last place, in its own
+    dtype, of the largest entry; ``relative``, over the largest entry; ``of_allowed``, over what is allowed.
+    ``elementwise`` is the largest of the differences over their own entries. ``ok``: within the tolerance;
+    ``cancelled``: only because rounding is of the size of what was added up, and little of that is left. ``index``,
+    ``part`` (of a complex number), ``got`` and ``expected``: the worst entry. ``note``: what else is different, such as
+    the shape. Parts of complex numbers count one by one; infinities and NaN have to stand in the same places.
     """
 
     ok: bool = True
     ulps: float = 0.0
     relative: float = 0.0
     elementwise: float = 0.0
-    allowed: float = 0.0
+    of_allowed: float = 0.0
+    cancelled: bool = False
     index: tuple[int, ...] | None = None
+    part: str = ""
     got: Any = None
     expected: Any = None
     note: str = ""
 
 
 SAME = Difference()
+
+
+def unlike(note: str) -> Difference:
+    """What cannot be compared."""
+    return Difference(False, np.inf, np.inf, np.inf, np.inf, note=note)
 
 
 def real_name(x: Any) -> str:
@@ -95,12 +106,16 @@ def wide(x: np.ndarray) -> np.ndarray:
 def difference(got: Any, expected: Any, tolerance: Tolerance, precision: Precision, size: float = 0.0) -> Difference:
     """How ``got`` differs from ``expected``, which was made of numbers up to ``size``."""
     if form_of(got) != form_of(expected):
-        return Difference(False, np.inf, np.inf, np.inf, note=f"{form_of(got)} instead of {form_of(expected)}")
+        return unlike(f"{form_of(got)} instead of {form_of(expected)}")
     a, b = host(expected), host(got)
     if real_name(expected) not in RTOL:
         return _of_exact(b, a)
     with np.errstate(all="ignore"):
-        return _of_floats(wide(b), wide(a), real_name(expected), tolerance, precision, size)
+        found = _of_floats(wide(b), wide(a), real_name(expected), tolerance, precision, size)
+    if a.dtype.kind == "c" and found.index is not None:
+        part = ("real part", "imaginary part")[found.index[0]]
+        found = replace(found, index=found.index[1:], part=part)
+    return found
 
 
 def _of_exact(b, a) -> Difference:
@@ -110,7 +125,9 @@ def _of_exact(b, a) -> Difference:
         return SAME
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     note = f"{np.count_nonzero(wrong)} of {wrong.size} entries differ"
-    return Difference(False, np.inf, np.inf, np.inf, 0.0, index, b[index].item(), a[index].item(), note)
+    return Difference(
+        False, np.inf, np.inf, np.inf, np.inf, index=index, got=b[index].item(), expected=a[index].item(), note=note
+    )
 
 
 def _of_floats(b, a, name, tolerance, precision, size) -> Difference:
@@ -119,34 +136,32 @@ def _of_floats(b, a, name, tolerance, precision, size) -> Difference:
     apart = np.where(same, 0.0, np.where(finite, np.abs(a - b), np.inf))
     if not apart.size or not np.max(apart):
         return SAME
-    larger = np.where(finite, np.maximum(np.abs(a), np.abs(b)), 1.0)
     scale = float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a)))
     allowed = tolerance.allowed(precision, scale, size)
     worst = np.unravel_index(np.argmax(apart), apart.shape)
     index = tuple(int(i) for i in worst)
     most = float(apart[index])
     return Difference(
-        bool(most <= allowed),
-        float(np.max(apart / _last_place(larger, name))),
-        most / scale if scale else np.inf,
-        float(np.max(np.where(same, 0.0, apart / np.abs(a)))),
-        allowed,
-        index,
-        float(b[index]),
-        float(a[index]),
-        "" if np.all(finite | same) else "infinities or NaN stand in other places",
+        ok=bool(most <= allowed),
+        ulps=most / _last_place(scale, name),
+        relative=most / scale if scale else np.inf,
+        elementwise=float(np.max(np.where(same, 0.0, apart / np.abs(a)))),
+        of_allowed=most / allowed if allowed else np.inf,
+        cancelled=bool(precision.rtol * scale < most <= allowed),
+        index=index,
+        got=float(b[index]),
+        expected=float(a[index]),
+        note="" if np.all(finite | same) else "infinities or NaN stand in other places",
     )
 
 
-def _last_place(x, name):
-    """The unit in the last place of non-negative numbers, for one of the four dtypes."""
+def _last_place(x: float, name: str) -> float:
+    """The unit in the last place of a number that is not negative, in one of the four dtypes."""
     if name == "bfloat16":
-        return np.spacing(x.astype(np.float32)).astype(float) * 2.0**16
-    return np.spacing(x.astype(name)).astype(float)
+        return float(np.spacing(np.float32(x))) * 2.0**16
+    return float(np.spacing(np.asarray(x, name)))
 
 
-def worse(a: Difference | None, b: Difference | None) -> Difference | None:
-    """The worse of two: outside of the tolerance first, then the larger part of what is allowed."""
-    if a is None or b is None:
-        return a or b
-    return b if (not b.ok, b.relative, b.ulps) > (not a.ok, a.relative, a.ulps) else a
+def worst(found: Iterable[Difference]) -> Difference:
+    """The worst of some: outside of the tolerance first, then the larger part of what is allowed."""
+    return max(found, key=lambda each: (not each.ok, each.of_allowed), default=SAME)

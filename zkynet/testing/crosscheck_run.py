@@ -13,7 +13,7 @@ from zkynet.backends.errors import MixedBackendsError
 from zkynet.framework import cg, pytree
 from zkynet.framework.function import Input, Possession
 from zkynet.framework.module import Module, _children
-from zkynet.framework.record import HOST, PYTHON_NUMBERS, Context, Output, entered, operand, value_of
+from zkynet.framework.record import PYTHON_NUMBERS, Context, Output, entered, operand, value_of
 
 from .problem import _is_inexact, _names
 
@@ -28,13 +28,12 @@ class Step:
     is None where the sweep did not come by; ``sends`` holds pairs (position of the input, contribution).
     """
 
-    __slots__ = ("cotangents", "inputs", "module", "operator", "outputs", "parents", "place", "records", "sends")
+    __slots__ = ("cotangents", "inputs", "module", "operator", "outputs", "place", "records", "sends")
 
     def __init__(self, operator, inputs, outputs, records, module, place):
         self.operator, self.inputs, self.outputs, self.records = operator, inputs, outputs, records
         self.module, self.place = module, place
         self.cotangents: tuple | None = None
-        self.parents: tuple = ()
         self.sends: list[tuple[int, Any]] = []
 
     @property
@@ -59,7 +58,7 @@ class Watcher:
         self.steps: list[Step] = []  # of the run itself
         self.extra: list[Step] = []  # of rules that compute with Tensors, while the sweep runs
         self.visited: list[Step] = []  # in the order of the sweep
-        self.arrived: dict = {}  # Record -> the contributions that were sent to it
+        self.contributions: dict = {}  # Record -> the contributions that were sent to it
         self.sweeping = False
         self._bottom, self._paths = bottom, paths
         self._by_record: dict = {}
@@ -79,7 +78,7 @@ class Watcher:
         into = self.extra if self.sweeping else self.steps
         if any(_is_traced(v) for v in values):  # inside a function that the library compiles or differentiates
             return
-        if into and all(a is b for a, b in zip(into[-1].outputs, values, strict=False)):
+        if into and into[-1].operator is operator and all(a is b for a, b in zip(into[-1].outputs, values)):
             into.pop()  # numbers that became arrays: the same application was told before
         module = self._paths.get(id(self._modules[-1]), "") if self._modules else ""
         records = [t.record for t in tensors]
@@ -92,13 +91,12 @@ class Watcher:
     def sent(self, record, g, parent, c) -> None:
         if not self.sweeping:  # a transform inside of the subject: what its rules compute are steps already
             return
-        self.arrived.setdefault(parent, []).append(value_of(c))
+        self.contributions.setdefault(parent, []).append(value_of(c))
         step = self._by_record.get(record)
         if step is None:
             return
         if step.cotangents is None:
             step.cotangents = tuple(value_of(part) for part in (g if isinstance(g, (list, tuple)) else (g,)))
-            step.parents = record.parents
             self.visited.append(step)
         first = step.sends[-1][0] + 1 if step.sends else 0
         position = next((i for i in range(first, len(record.parents)) if record.parents[i] is parent), first)
@@ -129,9 +127,8 @@ def _kept(x) -> Any:
         value = operand(x)[0]
     except TypeError:
         return None
-    if value is x and type(value) not in PYTHON_NUMBERS and HOST.is_writable(value):
-        return HOST.own(value)
-    return value
+    home = backends.backend_of(value) if value is x and type(value) not in PYTHON_NUMBERS else None
+    return home.own(value) if home is not None and home.is_writable(value) else value
 
 
 class Draws:
@@ -158,12 +155,8 @@ class Run:
 
     def __init__(self, backend, watcher: Watcher, outputs: list[Outcome], gradients: list[Outcome]):
         self.backend, self.outputs, self.gradients = backend, outputs, gradients
-        self.steps, self.extra, self.visited, self.arrived = (
-            watcher.steps,
-            watcher.extra,
-            watcher.visited,
-            watcher.arrived,
-        )
+        self.steps, self.extra, self.visited = watcher.steps, watcher.extra, watcher.visited
+        self.contributions = watcher.contributions
 
 
 class Subject:
@@ -179,8 +172,8 @@ class Subject:
             f, args, first = f.__func__, (owner, *args), 1  # type: ignore[attr-defined]
         self.f = f
         self.items, self.tree = pytree.flatten(tuple(args), _is_leaf)
-        titles = [""] * first + [f"argument {n}" + (f" ({name!r})" if name else "") for n, name in _padded(names, args)]
-        self.labels = [t + path for t, arg in zip(titles, args, strict=False) for path in _paths(arg)]
+        names = [""] * first + [*names, *(f"argument {n}" for n in range(len(names), len(args)))]
+        self.labels = [t + path for t, arg in zip(names, args, strict=False) for path in _paths(arg)]
 
     def run(self, xp) -> Run:
         """One run on backend ``xp``, of copies."""
@@ -223,7 +216,7 @@ def _gradients(inexact, pull, leaves, watcher) -> list[Outcome]:
         return []
     rng = np.random.default_rng(SEED)
     found = pytree.flatten(pull([_cotangent(y, rng) for y in inexact]))[0]
-    parts = [watcher.arrived.get(record, []) for _, record in leaves]
+    parts = [watcher.contributions.get(record, []) for _, record in leaves]
     return [Outcome(f"gradient of {label}", c, p) for (label, _), c, p in zip(leaves, found, parts, strict=True)]
 
 
@@ -292,10 +285,6 @@ def _is_output(x) -> bool:
     return True
 
 
-def _padded(names, args) -> list[tuple[int, str]]:
-    return [(n, names[n] if n < len(names) else "") for n in range(len(args))]
-
-
 def _paths(tree, prefix="") -> list[str]:
     """A readable path an item, in the order of flattening; a Module is one item."""
     inside = None if _is_leaf(tree) else pytree.children_of(tree)
@@ -308,8 +297,8 @@ def _labelled(label, x) -> list:
     """Pairs (label, Record) of an argument under a transform; one a Parameter for a Module."""
     if not isinstance(x, Module):
         return [(label, operand(x)[1])]
-    owner = f" of {label}" if label else ""
-    return [(f"parameter {path!r}{owner}", operand(p)[1]) for path, p in x.named_parameters().items()]
+    prefix = f"{label}." if label else ""
+    return [(prefix + path, operand(p)[1]) for path, p in x.named_parameters().items()]
 
 
 def _paths_of_modules(modules) -> dict[int, str]:

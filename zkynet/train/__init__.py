@@ -1,5 +1,6 @@
-"""Training: the loop, and the runs that the command line starts."""
+"""Training: the loop, whole steps compiled, and the runs that the command line starts."""
 
+from zkynet.train.compiled import CompiledStep, compiled_step
 from zkynet.train.loop import accuracy, train_epoch
 
-__all__ = ["accuracy", "train_epoch"]
+__all__ = ["CompiledStep", "accuracy", "compiled_step", "train_epoch"]

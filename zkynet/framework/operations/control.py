@@ -126,18 +126,6 @@ def _array(x):
     return value, backends.backend_of(value)
 
 
-def any(x) -> Tensor:
-    """Whether any entry of a boolean array holds."""
-    value, xp = _array(x)
-    return Tensor(xp.any(value))
-
-
-def all(x) -> Tensor:
-    """Whether every entry of a boolean array holds."""
-    value, xp = _array(x)
-    return Tensor(xp.all(value))
-
-
 def _checked(name, shape, axis):
     """``axis``, if it is one of the shape's with some entry along it."""
     if axis is not None:

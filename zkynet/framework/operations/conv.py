@@ -4,6 +4,7 @@ from zkynet.backends.errors import ShapeError
 
 from ..operator import Operator
 from ..record import Tensor, apply, shape_of
+from .shape import reshape
 
 
 class Convolution(Operator):
@@ -95,32 +96,64 @@ class ConvFilter(Convolution):
 def conv(x, w, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
     """Cross-correlate x (N, C, *S) with w (O, C / groups, *K), for any number of spatial axes.
 
-    ``stride`` and ``dilation``: an int, or one a spatial axis. ``padding``: an int, one a spatial axis, or pairs
-    (before, after); "same" and "valid" are not understood. ShapeError where the channels do not fit.
+    ``stride`` and ``dilation``: an int, or one a spatial axis. ``padding``: an int, one a spatial axis, pairs
+    (before, after), "valid" (none) or "same" (the result has ceil(S / stride) entries; an odd one more zero behind).
+    ShapeError where the channels do not fit, or the kernel is longer than a padded axis.
 
     Where each of them is written out for every axis, padding as pairs, x and w may have leading axes, which broadcast.
     """
+    return _conv("conv", x, w, stride, padding, dilation, groups)
+
+
+def conv1d(x, w, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+    """``conv`` of x (N, C, L) with w (O, C / groups, K)."""
+    return _conv("conv1d", x, w, stride, padding, dilation, groups, 1)
+
+
+def conv2d(x, w, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+    """``conv`` of x (N, C, H, W) with w (O, C / groups, KH, KW)."""
+    return _conv("conv2d", x, w, stride, padding, dilation, groups, 2)
+
+
+def conv3d(x, w, stride=1, padding=0, dilation=1, groups=1) -> Tensor:
+    """``conv`` of x (N, C, D, H, W) with w (O, C / groups, KD, KH, KW)."""
+    return _conv("conv3d", x, w, stride, padding, dilation, groups, 3)
+
+
+def _conv(who, x, w, stride, padding, dilation, groups, axes=None):
     sx, sw = shape_of(x), shape_of(w)
-    if _written_out(stride, padding, dilation):
+    if axes is None and _written_out(stride, padding, dilation):
         sx, sw = sx[-2 - len(stride) :], sw[-2 - len(stride) :]
     spatial = len(sx) - 2
-    if spatial < 1 or len(sw) != len(sx):
-        raise ShapeError(f"conv: needs x (N, C, *S) and w (O, C / groups, *K), got shapes {sx} and {sw}")
+    if spatial < 1 or len(sw) != len(sx) or spatial != (axes or spatial):
+        raise ShapeError(f"{who}: needs x (N, C, *S) and w (O, C / groups, *K), got shapes {sx} and {sw}")
     if groups < 1 or sx[1] != sw[1] * groups or sw[0] % groups:
         raise ShapeError(
-            f"conv: channels do not fit.\n  got:      x {sx}, w {sw}, groups={groups}\n"
+            f"{who}: channels do not fit.\n  got:      x {sx}, w {sw}, groups={groups}\n"
             f"  expected: x with {sw[1]} * {groups} = {sw[1] * groups} channels, and outputs divisible by the groups"
         )
-    stride, dilation = _each(stride, spatial, "stride", 1), _each(dilation, spatial, "dilation", 1)
-    pads = _pairs(padding, spatial)
+    stride, dilation = each(stride, spatial, "stride", 1, who), each(dilation, spatial, "dilation", 1, who)
+    pads = _named(padding, sx[2:], sw[2:], stride, dilation) if isinstance(padding, str) else padding
+    pads = pairs(pads, spatial, who)
     for i in range(spatial):
         reach = dilation[i] * (sw[2 + i] - 1) + 1
         if sx[2 + i] + sum(pads[i]) < reach:
             raise ShapeError(
-                f"conv: the kernel reaches over {reach} entries of spatial axis {i}, "
+                f"{who}: the kernel reaches over {reach} entries of spatial axis {i}, "
                 f"which has {sx[2 + i]} with padding {pads[i]}"
             )
     return apply(Conv(stride, pads, dilation, groups), x, w)
+
+
+def _named(padding, sizes, kernel, stride, dilation):
+    """The pairs that "same" and "valid" stand for."""
+    if padding not in ("same", "valid"):
+        raise ValueError(f'conv: padding must be numbers, "same" or "valid", got {padding!r}')
+    total = [0] * len(sizes)
+    if padding == "same":
+        each_axis = zip(sizes, kernel, stride, dilation, strict=True)
+        total = [max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n) for n, k, s, d in each_axis]
+    return tuple((t // 2, t - t // 2) for t in total)
 
 
 def _written_out(stride, padding, dilation):
@@ -129,20 +162,23 @@ def _written_out(stride, padding, dilation):
     )
 
 
-def _each(value, count, name, least):
+def each(value, count, name, least, who="conv"):
+    """``value``, an int or one a spatial axis, as a tuple; ValueError for another number or for less than ``least``."""
     values = (value,) * count if isinstance(value, int) else tuple(value)
     if len(values) != count or any(not isinstance(v, int) or v < least for v in values):
-        raise ValueError(f"conv: {name} must be an int >= {least}, or {count} of them, got {value!r}")
+        raise ValueError(f"{who}: {name} must be an int >= {least}, or {count} of them, got {value!r}")
     return values
 
 
-def _pairs(padding, count):
+def pairs(padding, count, who="conv"):
+    """``padding`` as one pair (before, after) a spatial axis."""
+    given = padding
     if isinstance(padding, int):
         padding = (padding,) * count
-    pairs = tuple((p, p) if isinstance(p, int) else tuple(p) for p in padding)
-    if len(pairs) != count or any(len(p) != 2 or min(p) < 0 for p in pairs):
-        raise ValueError(f"conv: padding must be an int >= 0, {count} of them, or {count} pairs, got {padding!r}")
-    return pairs
+    found = tuple((p, p) if isinstance(p, int) else tuple(p) for p in padding)
+    if len(found) != count or any(len(p) != 2 or min(p) < 0 for p in found):
+        raise ValueError(f"{who}: padding must be an int >= 0, {count} of them, or {count} pairs, got {given!r}")
+    return found
 
 
 def conv_input(h, w, size, stride, padding, dilation, groups) -> Tensor:
@@ -153,3 +189,38 @@ def conv_input(h, w, size, stride, padding, dilation, groups) -> Tensor:
 def conv_filter(x, h, size, stride, padding, dilation, groups) -> Tensor:
     """The transpose of ``conv`` in w; the settings are tuples, ``size`` the shape of w."""
     return apply(ConvFilter(tuple(size), stride, padding, dilation, groups), x, h)
+
+
+def conv_transpose(x, w, stride=1, padding=0, output_padding=0, dilation=1, groups=1) -> Tensor:
+    """Transposed convolution of x (N, C, *T) with w (C, O / groups, *K), to (N, O, *S).
+
+    The transpose of ``conv`` with these settings: S = (T - 1) * stride - padding + dilation * (K - 1) + 1 +
+    output_padding, where ``padding`` counts both sides and ``output_padding`` says which of the sizes that ``conv``
+    takes to T is meant; it is smaller than the stride or the dilation. ShapeError where the channels do not fit.
+    """
+    sx, sw = shape_of(x), shape_of(w)
+    spatial = len(sx) - 2
+    if spatial < 1 or len(sw) != len(sx) or groups < 1 or sx[1] != sw[0] or sx[1] % groups:
+        raise ShapeError(
+            f"conv_transpose: shapes do not fit.\n  got:      x {sx}, w {sw}, groups={groups}\n"
+            "  expected: x (N, C, *T) and w (C, O / groups, *K), with C divisible by the groups"
+        )
+    who = "conv_transpose"
+    stride, dilation = each(stride, spatial, "stride", 1, who), each(dilation, spatial, "dilation", 1, who)
+    pads, extra = pairs(padding, spatial, who), each(output_padding, spatial, "output_padding", 0, who)
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise ValueError(f"{who}: output_padding {extra} must be smaller than the stride {stride} or the dilation")
+    every = zip(sx[2:], sw[2:], stride, pads, dilation, extra, strict=True)
+    size = tuple((t - 1) * s - sum(p) + d * (k - 1) + 1 + e for t, k, s, p, d, e in every)
+    if min(size) < 1:
+        raise ShapeError(f"{who}: x {sx} and w {sw} with padding {pads} leave nothing, spatial sizes {size}")
+    return conv_input(x, w, (sx[0], sw[1] * groups, *size), stride, pads, dilation, groups)
+
+
+def depthwise_conv(x, w, stride=1, padding=0, dilation=1) -> Tensor:
+    """Every channel of x (N, C, *S) with M kernels of its own, w (C, M, *K), to (N, C * M, *T)."""
+    sx, sw = shape_of(x), shape_of(w)
+    if len(sw) != len(sx) or len(sx) < 3 or sw[0] != sx[1]:
+        raise ShapeError(f"depthwise_conv: needs x (N, C, *S) and w (C, M, *K), got shapes {sx} and {sw}")
+    kernels = reshape(w, (sw[0] * sw[1], 1, *sw[2:]))
+    return _conv("depthwise_conv", x, kernels, stride, padding, dilation, sx[1])

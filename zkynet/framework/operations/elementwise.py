@@ -1,6 +1,6 @@
-"""Arithmetic, powers, exponentials, comparisons and choices, entry by entry."""
+"""Arithmetic, powers and choices, entry by entry."""
 
-from ..operator import Elementwise, Undifferentiable
+from ..operator import Elementwise
 from ..quick import binary, unary
 from ..record import Tensor, apply, dtype_of, kind_of
 
@@ -145,76 +145,6 @@ class Sqrt(Elementwise):
 
     def vjp_x(self, xp, g, y):
         return xp.multiply_no_nan(g, 0.5 / y)  # infinite at 0: a cotangent of exactly 0 stays 0
-
-
-class Exp(Elementwise):
-    promotion = "inexact"
-
-    def forward(self, xp, x):
-        return xp.exp(x)
-
-    def vjp_x(self, xp, g, y):
-        return xp.multiply_no_nan(g, y)  # y may be infinite
-
-
-class Expm1(Elementwise):
-    promotion = "inexact"
-
-    def forward(self, xp, x):
-        return xp.expm1(x)
-
-    def vjp_x(self, xp, g, y):
-        return xp.multiply_no_nan(g, y + 1)
-
-
-class Log(Elementwise):
-    promotion = "inexact"
-
-    def forward(self, xp, x):
-        return xp.log(x)
-
-    def vjp_x(self, xp, g, x):
-        return xp.multiply_no_nan(g, 1 / x)
-
-
-class Log1p(Elementwise):
-    promotion = "inexact"
-
-    def forward(self, xp, x):
-        return xp.log1p(x)
-
-    def vjp_x(self, xp, g, x):
-        return xp.multiply_no_nan(g, 1 / (1 + x))
-
-
-class Sin(Elementwise):
-    promotion = "inexact"
-
-    def forward(self, xp, x):
-        return xp.sin(x)
-
-    def vjp_x(self, xp, g, x):
-        return xp.multiply_no_nan(g, xp.cos(x))  # NaN where x is infinite
-
-
-class Cos(Elementwise):
-    promotion = "inexact"
-
-    def forward(self, xp, x):
-        return xp.cos(x)
-
-    def vjp_x(self, xp, g, x):
-        return xp.multiply_no_nan(g, -xp.sin(x))  # NaN where x is infinite
-
-
-class Tanh(Elementwise):
-    promotion = "inexact"
-
-    def forward(self, xp, x):
-        return xp.tanh(x)
-
-    def vjp_x(self, xp, g, y):
-        return g * (1 - y * y)  # from y: x is not kept, no overflow in cosh
 
 
 class Abs(Elementwise):
@@ -362,40 +292,8 @@ class MultiplyNoNan(Elementwise):
         return xp.multiply_no_nan(g, a)
 
 
-class Real(Elementwise):
-    makes_view = True
-    linear = True
-
-    def forward(self, xp, x):
-        return xp.real(x)
-
-    def vjp_x(self, xp, g):
-        return g
-
-
-class Imag(Elementwise):
-    makes_view = True
-    linear = True
-
-    def forward(self, xp, x):
-        return xp.imag(x)
-
-    def vjp_x(self, xp, g):
-        return g * -1j  # plain transpose: the API conjugates on the way in and out; a real input drops it
-
-
-class Conj(Elementwise):
-    makes_view = True
-    linear = True
-
-    def forward(self, xp, x):
-        return xp.conj(x)
-
-    def vjp_x(self, xp, g):
-        return xp.conj(g)
-
-
 class AsType(Elementwise):
+    functional_name = "astype"  # type: ignore[assignment]
     makes_view = True
     linear = True
     promotion = None
@@ -410,39 +308,9 @@ class AsType(Elementwise):
         return g  # the engine casts it to the input's dtype
 
 
-class Compare(Undifferentiable):
-    """A comparison or logical function of two arrays, by its array-API name."""
-
-    functional_name = "astype"  # type: ignore[assignment]
-
-    def __init__(self, name):
-        self._function = name
-
-    def forward(self, xp, a, b):
-        return getattr(xp, self._function)(a, b)
-
-    def __repr__(self):
-        return f"Compare({self._function!r})"
-
-
-class Predicate(Undifferentiable):
-    """A function of one array without a derivative, by its array-API name."""
-
-    def __init__(self, name):
-        self._function = name
-
-    def forward(self, xp, x):
-        return getattr(xp, self._function)(x)
-
-    def __repr__(self):
-        return f"Predicate({self._function!r})"
-
-
 _add, _subtract, _multiply, _divide, _pow = Add(), Subtract(), Multiply(), Divide(), Pow()
 _negative, _positive, _square, _reciprocal = Negative(), Positive(), Square(), Reciprocal()
-_sqrt, _exp, _expm1, _log, _log1p = Sqrt(), Exp(), Expm1(), Log(), Log1p()
-_sin, _cos, _tanh = Sin(), Cos(), Tanh()
-_abs, _complex_abs, _real, _imag, _conj = Abs(), ComplexAbs(), Real(), Imag(), Conj()
+_sqrt, _abs, _complex_abs = Sqrt(), Abs(), ComplexAbs()
 _maximum, _minimum, _clip_low, _clip_high = Maximum(), Minimum(), ClipLow(), ClipHigh()
 _INT_POWERS = tuple(unary(IntPow(n), "") for n in range(8))
 _variable_pow = binary(_pow, "a ** b.")
@@ -487,27 +355,6 @@ reciprocal = unary(_reciprocal, "1 / x.")
 sqrt = unary(_sqrt, "The square root; its derivative at 0 is infinite, and a cotangent of exactly 0 stays 0 there.")
 
 
-exp = unary(_exp, "e ** x.")
-
-
-expm1 = unary(_expm1, "e ** x - 1, exact near 0.")
-
-
-log = unary(_log, "The natural logarithm.")
-
-
-log1p = unary(_log1p, "log(1 + x), exact near 0.")
-
-
-sin = unary(_sin, "The sine of x radians.")
-
-
-cos = unary(_cos, "The cosine of x radians.")
-
-
-tanh = unary(_tanh, "The hyperbolic tangent.")
-
-
 def abs(x) -> Tensor:
     """|x|, for complex x its magnitude; derivative 0 at 0."""
     return apply(_complex_abs if kind_of(x) == "complex" else _abs, x)
@@ -549,68 +396,6 @@ def silence(g, c) -> Tensor:
     return apply(_silence, g, c)
 
 
-def real(x) -> Tensor:
-    """The real part; a real array as it is."""
-    return apply(_real, x)
-
-
-def imag(x) -> Tensor:
-    """The imaginary part; 0 for a real array."""
-    return apply(_imag, x)
-
-
-def conj(x) -> Tensor:
-    """The complex conjugate; a real array as it is."""
-    return apply(_conj, x)
-
-
 def astype(x, dtype, *, copy=True) -> Tensor:
     """x in another dtype: a dtype of its backend, of NumPy, or a name. A gradient comes back in x's own dtype."""
     return apply(AsType(dtype), x)
-
-
-def _compare(name, doc):
-    operator = Compare(name)
-
-    def function(a, b) -> Tensor:
-        return apply(operator, a, b)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-def _predicate(name, doc):
-    operator = Predicate(name)
-
-    def function(x) -> Tensor:
-        return apply(operator, x)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-equal = _compare("equal", "a == b, entry by entry.")
-not_equal = _compare("not_equal", "a != b, entry by entry.")
-less = _compare("less", "a < b, entry by entry.")
-less_equal = _compare("less_equal", "a <= b, entry by entry.")
-greater = _compare("greater", "a > b, entry by entry.")
-greater_equal = _compare("greater_equal", "a >= b, entry by entry.")
-logical_and = _compare("logical_and", "Both, of booleans.")
-logical_or = _compare("logical_or", "One or both, of booleans.")
-logical_xor = _compare("logical_xor", "Exactly one, of booleans.")
-bitwise_and = _compare("bitwise_and", "a & b, of integers or booleans.")
-bitwise_or = _compare("bitwise_or", "a | b, of integers or booleans.")
-bitwise_xor = _compare("bitwise_xor", "a ^ b, of integers or booleans.")
-floor_divide = _compare("floor_divide", "The largest integer not above a / b; no derivative.")
-logical_not = _predicate("logical_not", "The opposite of a boolean.")
-bitwise_invert = _predicate("bitwise_invert", "~x, of integers or booleans.")
-isnan = _predicate("isnan", "Whether an entry is NaN.")
-isinf = _predicate("isinf", "Whether an entry is infinite.")
-isfinite = _predicate("isfinite", "Whether an entry is neither NaN nor infinite.")
-sign = _predicate("sign", "-1, 0 or 1; no derivative.")
-floor = _predicate("floor", "The largest integer not above x; no derivative.")
-ceil = _predicate("ceil", "The smallest integer not below x; no derivative.")
-trunc = _predicate("trunc", "x without its fraction; no derivative.")
-round = _predicate("round", "The nearest integer, halves to even; no derivative.")

@@ -10,7 +10,7 @@ from zkynet.backends.errors import IndexOutOfBoundsError, ShapeError
 from ..axes import broadcast_shapes, normalize_axis, size_of
 from ..operator import Operator
 from ..record import HOST, PYTHON_NUMBERS, Tensor, apply, kind_of, operand, shape_of
-from .elementwise import add, multiply
+from .elementwise import add, divide, maximum, minimum, multiply, pow
 from .shape import broadcast_to, getitem, permute_dims, reshape
 
 
@@ -298,3 +298,41 @@ class At:
     def add(self, values) -> Tensor:
         """x with values added to the entries, all of them where one is named twice."""
         return scatter_add(self._x, self._index, values)
+
+    def multiply(self, values) -> Tensor:
+        """x with the entries multiplied by values, by all of them where one is named twice."""
+        return combined(self._x, self._index, values, multiply)
+
+    def divide(self, values) -> Tensor:
+        """x with the entries divided by values, by all of them where one is named twice."""
+        return combined(self._x, self._index, values, divide)
+
+    def max(self, values) -> Tensor:
+        """x with the larger of the entry and the values that are given for it."""
+        return combined(self._x, self._index, values, maximum)
+
+    def min(self, values) -> Tensor:
+        """x with the smaller of the entry and the values that are given for it."""
+        return combined(self._x, self._index, values, minimum)
+
+    def power(self, values) -> Tensor:
+        """x with the entries raised to the powers, one after the other where one is named twice."""
+        return combined(self._x, self._index, values, pow)
+
+    def get(self) -> Tensor:
+        """The entries themselves, x[index]."""
+        return index(self._x, self._index)
+
+
+def combined(x, where, values, function) -> Tensor:
+    """x with ``function(entry, value)`` at ``x[where]``; an entry that is named several times takes all in turn.
+
+    Each round takes the next value of every entry, so in a round no entry is named twice.
+    """
+    flat = flat_positions(where, shape_of(x))
+    values = reshape(_spread(values, flat.shape, x), (-1,))
+    flat, line = flat.reshape(-1), reshape(x, (-1,))
+    for now in HOST.rounds(flat):
+        new = function(apply(Take(-1), line, flat[now]), apply(Take(-1), values, now))
+        line = apply(ScatterSet(), line, flat[now], new)
+    return reshape(line, shape_of(x))

@@ -6,7 +6,7 @@ from ..axes import broadcast_shapes, lead_shape, normalize_axis, size_of
 from ..operator import Operator
 from ..record import Tensor, apply, kind_of, shape_of
 from . import shape as shapes
-from .elementwise import conj
+from .complex import conj
 from .indexing import Take, flat_positions
 from .shape import matrix_transpose, permute_dims, reshape
 
@@ -242,8 +242,13 @@ def tensordot(a, b, axes=2) -> Tensor:
     return reshape(matmul(a, b), tuple(sa[i] for i in rows) + tuple(sb[i] for i in columns))
 
 
-def einsum(subscripts: str, *arrays) -> Tensor:
-    """Einstein's summation: implicit outputs, repeated labels and ellipsis as in NumPy."""
+def einsum(subscripts, *arrays) -> Tensor:
+    """Einstein's summation: implicit outputs, repeated labels and ellipsis as in NumPy.
+
+    Or by lists of numbers, one behind each operand and perhaps one for the output: ``einsum(a, [0, 1], b, [1], [0])``.
+    """
+    if not isinstance(subscripts, str):
+        subscripts, arrays = _from_lists((subscripts, *arrays))
     labels, out = _canonical(subscripts, [shape_of(a) for a in arrays])
     operands = list(arrays)
     for k, text in enumerate(labels):
@@ -252,6 +257,20 @@ def einsum(subscripts: str, *arrays) -> Tensor:
     if len(operands) == 1 and len(labels[0]) == len(out):
         return permute_dims(operands[0], [labels[0].index(c) for c in out])
     return apply(Einsum(tuple(labels), out), *operands)
+
+
+def _from_lists(arguments):
+    """Subscripts as a string, and the operands, of NumPy's alternative form."""
+    count = len(arguments) // 2
+    lists = [*arguments[1 : 2 * count : 2], *arguments[2 * count :]]
+    known = {n: c for n, c in enumerate(sorted(LETTERS))} | {Ellipsis: "..."}
+    if any(not isinstance(item, (list, tuple)) or any(n not in known for n in item) for item in lists):
+        raise TypeError(
+            "einsum: expected a string of subscripts first, or behind each operand a list of its labels:\n"
+            f"  numbers from 0 to {len(LETTERS) - 1}, and Ellipsis"
+        )
+    texts = ["".join(known[n] for n in item) for item in lists]
+    return ",".join(texts[:count]) + "".join("->" + t for t in texts[count:]), arguments[: 2 * count : 2]
 
 
 def _canonical(subscripts, shapes_):

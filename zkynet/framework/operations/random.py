@@ -1,20 +1,22 @@
-"""Random numbers from explicit generators, and dropout.
+"""Random numbers from explicit generators.
 
 A Generator is State: a key, and a counter that every draw moves on. Draws are Philox 4x64-10 (Salmon et al. 2011), the
 same numbers on every backend for the same seed.
 """
 
+import math
 import threading
 
 from zkynet import backends
 from zkynet.backends.errors import MutationError
+from zkynet.backends.philox import word
 
-from ..axes import size_of
+from ..axes import normalize_axis, size_of
 from ..function import State
-from ..record import CONTEXT, PYTHON_NUMBERS, Tensor, kind_of, operand, shape_of
-from .elementwise import multiply, select
+from ..record import CONTEXT, Tensor, operand
 
 DRAW = 1 << 32  # counters lie this far apart: no draw of up to 2**34 words reaches into the next
+GAMMA_TRIES = 24  # each passes with a probability of 0.95 or more
 
 
 _lock = threading.Lock()
@@ -24,7 +26,7 @@ class Generator(State):
     """A stream of random numbers: ``Generator(seed)``, or ``Generator((key0, key1))``.
 
     ``value`` is how many draws were made; assign it to go back or forth. The same seed gives the same stream on every
-    backend, up to rounding of the last bit in ``normal``.
+    backend, up to rounding of the last bit where logarithms are taken. Samples are constants for gradients.
     """
 
     def __init__(self, seed=0):
@@ -52,18 +54,108 @@ class Generator(State):
             self._value += 1
             return self._value - 1
 
-    def uniform(self, shape, dtype="float64") -> Tensor:
-        """Numbers from [0, 1), on the default backend."""
+    def uniform(self, shape, dtype="float64", *, low=0.0, high=1.0) -> Tensor:
+        """Numbers from [low, high), on the default backend."""
         xp = backends.default_backend()
-        bits = self.bits(xp, size_of(tuple(shape)))
-        return Tensor(xp.reshape(xp.uniform(bits, xp.dtype(dtype)), tuple(shape)))
+        u = self._unit(xp, shape, dtype)
+        return Tensor(u if (low, high) == (0.0, 1.0) else low + u * (high - low))
 
-    def normal(self, shape, dtype="float64") -> Tensor:
-        """Numbers from the standard normal distribution (Box and Muller 1958), on the default backend."""
+    def normal(self, shape, dtype="float64", *, mean=0.0, std=1.0) -> Tensor:
+        """Normal numbers (Box and Muller 1958), standard ones unless said otherwise, on the default backend."""
         xp = backends.default_backend()
         count = size_of(tuple(shape))
         bits = self.bits(xp, count + count % 2)  # Box and Muller make two numbers of two
-        return Tensor(xp.reshape(xp.normal(bits, xp.dtype(dtype))[:count], tuple(shape)))
+        z = xp.reshape(xp.normal(bits, xp.dtype(dtype))[:count], tuple(shape))
+        return Tensor(z if (mean, std) == (0.0, 1.0) else mean + z * std)
+
+    def truncated_normal(self, shape, dtype="float64", *, low=-2.0, high=2.0) -> Tensor:
+        """Standard normal numbers given that they lie in [low, high], by the inverse of their distribution."""
+        if not low < high:
+            raise ValueError(f"truncated_normal: low must be below high, got {low} and {high}")
+        if low > 0:  # where the distribution is nearly 1 its inverse has no digits left
+            return Tensor(-self.truncated_normal(shape, dtype, low=-high, high=-low)._value)
+        xp = backends.default_backend()
+        below, above = (0.5 * math.erfc(-x / math.sqrt(2.0)) for x in (low, high))
+        u = self._unit(xp, shape, "float64")
+        z = xp.special.ndtri(below + u * (above - below))
+        return Tensor(xp.astype(xp.where(z < low, low, xp.where(z > high, high, z)), xp.dtype(dtype)))
+
+    def exponential(self, shape, dtype="float64", *, scale=1.0) -> Tensor:
+        """Exponential numbers of mean ``scale``, never 0, on the default backend."""
+        xp = backends.default_backend()
+        return Tensor(xp.astype(self._exponential(xp, shape) * scale, xp.dtype(dtype)))
+
+    def gumbel(self, shape, dtype="float64") -> Tensor:
+        """Standard Gumbel numbers, -log of exponential ones, on the default backend."""
+        xp = backends.default_backend()
+        return Tensor(xp.astype(-xp.log(self._exponential(xp, shape)), xp.dtype(dtype)))
+
+    def gamma(self, shape, alpha, dtype="float64") -> Tensor:
+        """Gamma numbers of shape parameter ``alpha``, a positive Python number, and scale 1, on the default backend.
+
+        Marsaglia and Tsang 2000: the first of 24 tries that passes; less than one in 10**30 has none, and takes the
+        last. There is no gradient with respect to alpha.
+        """
+        if not alpha > 0:
+            raise ValueError(f"gamma: alpha must be positive, got {alpha!r}")
+        xp = backends.default_backend()
+        d = (alpha if alpha >= 1 else alpha + 1) - 1 / 3
+        found, done = None, None
+        for _ in range(GAMMA_TRIES):
+            x = self.normal(shape)._value
+            v = (1 + x / math.sqrt(9 * d)) ** 3
+            positive = v > 0
+            safe = xp.where(positive, v, xp.ones_like(v))
+            passed = positive & (xp.log(self._unit(xp, shape, "float64")) < 0.5 * x * x + d * (1 - safe + xp.log(safe)))
+            found = safe if found is None else xp.where(done, found, safe)
+            done = passed if done is None else done | passed
+        y = d * found
+        if alpha < 1:
+            y = y * xp.exp(-self._exponential(xp, shape) / alpha)
+        return Tensor(xp.astype(y, xp.dtype(dtype)))
+
+    def bernoulli(self, shape, p=0.5) -> Tensor:
+        """Booleans that hold with probability ``p``, on the default backend."""
+        if not 0 <= p <= 1:
+            raise ValueError(f"bernoulli: p must be in [0, 1], got {p!r}")
+        xp = backends.default_backend()
+        return Tensor(self._unit(xp, shape, "float64") < p)
+
+    def randint(self, low, high, shape, dtype="int64") -> Tensor:
+        """Integers from low .. high - 1, on the default backend; biased by less than 2**-64 (high - low)."""
+        if not low < high or high - low > 1 << 63:
+            raise ValueError(f"randint: needs low < high, at most 2**63 apart, got {low} and {high}")
+        xp = backends.default_backend()
+        bits = self.bits(xp, size_of(tuple(shape)))
+        found = xp.astype(xp.remainder(bits, xp.reshape(word(xp, high - low), ())), xp.int64) + low
+        return Tensor(xp.astype(xp.reshape(found, tuple(shape)), xp.dtype(dtype)))
+
+    def permutation(self, n) -> Tensor:
+        """0 .. n - 1 in random order, on the default backend: ``op.take(x, generator.permutation(n), 0)`` shuffles."""
+        xp = backends.default_backend()
+        return Tensor(xp.astype(xp.argsort(self.bits(xp, n)), xp.int64))
+
+    def categorical(self, logits, shape=(), axis=-1) -> Tensor:
+        """Classes drawn with probabilities softmax(logits) over ``axis``: ``shape`` draws of each row, on its backend.
+
+        The result has the shape ``shape + rest``, rest that of the logits without ``axis``. Integers, no gradient.
+        """
+        value = operand(logits)[0]
+        xp = backends.backend_of(value)
+        if xp is None or not value.shape:
+            raise ValueError("categorical: needs an array of logits with at least one axis")
+        axis = normalize_axis(axis, len(value.shape), "categorical")
+        scores = xp.astype(value, xp.float64) - xp.log(self._exponential(xp, (*shape, *value.shape)))
+        return Tensor(xp.argmax(scores, axis=axis))
+
+    def _unit(self, xp, shape, dtype):
+        """Numbers from [0, 1) on a backend."""
+        return xp.reshape(xp.uniform(self.bits(xp, size_of(tuple(shape))), xp.dtype(dtype)), tuple(shape))
+
+    def _exponential(self, xp, shape):
+        """Exponential numbers of mean 1 in double precision, at least 2**-54."""
+        e = -xp.log1p(-self._unit(xp, shape, "float64"))
+        return xp.where(e > 2.0**-54, e, xp.full_like(e, 2.0**-54))
 
 
 class DrawLog:
@@ -94,21 +186,3 @@ class DrawLog:
         again = DrawLog()
         again.noted, again.position = self.noted, 0
         return again
-
-
-def dropout(x, rate, generator) -> Tensor:
-    """x with entries set to 0 with probability ``rate``, the others divided by 1 - ``rate`` (inverted dropout)."""
-    if not 0 <= rate < 1:
-        raise ValueError(f"dropout: rate must be in [0, 1), got {rate!r}")
-    if not isinstance(generator, Generator):
-        raise TypeError(f"dropout: needs an explicit zkynet Generator, got {type(generator).__name__}")
-    if kind_of(x) not in ("real", "complex"):
-        raise TypeError("dropout: needs a floating-point array")
-    value = operand(x)[0]
-    xp = backends.default_backend() if type(value) in PYTHON_NUMBERS else backends.backend_of(value)
-    shape = shape_of(x)
-    bits = generator.bits(xp, size_of(shape))
-    mask = xp.reshape(xp.uniform(bits, xp.float64), shape) >= rate
-    if type(value) in PYTHON_NUMBERS:
-        mask = bool(mask)  # a number stays weak
-    return multiply(select(mask, x), 1 / (1 - rate))

@@ -3,7 +3,8 @@
 from ..axes import kept_shape, lead_shape, normalize_axes, normalize_axis, size_of
 from ..operator import Operator
 from ..record import PYTHON_NUMBERS, Tensor, apply, dtype_of, kind_of, operand, shape_of
-from .elementwise import astype, divide, log, multiply, positive, square, subtract
+from .elementwise import astype, divide, multiply, positive, square, subtract
+from .exponential import log
 from .shape import concat, getitem, ones_like_shape, permute_dims, reshape
 
 

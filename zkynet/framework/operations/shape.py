@@ -139,16 +139,18 @@ class Place(Operator):
 
 
 class Pad(Operator):
-    """Zeros around the last axes; ``widths`` are pairs (before, after)."""
+    """A number around the last axes; ``widths`` are pairs (before, after)."""
 
-    linear = True
     promotion = None
 
-    def __init__(self, widths):
-        self.widths = widths
+    def __init__(self, widths, value=0):
+        self.widths, self.value = widths, value
 
     def forward(self, xp, x):
-        return xp.pad(x, self.widths)
+        return xp.pad(x, self.widths, self.value)
+
+    def jvp_x(self, xp, t):
+        return xp.pad(t, self.widths)
 
     def vjp_x(self, xp, g, x_spec):
         n = len(self.widths)
@@ -265,12 +267,12 @@ def stack(arrays, axis=0) -> Tensor:
     return concat([expand_dims(a, axis) for a in arrays], axis)
 
 
-def pad(x, widths) -> Tensor:
-    """x with zeros around its last axes: ``widths`` is a pair (before, after) for each of them."""
+def pad(x, widths, value=0) -> Tensor:
+    """x with the number ``value`` around its last axes: ``widths`` is a pair (before, after) for each of them."""
     pairs = tuple((int(b), int(a)) for b, a in widths)
     if len(pairs) > len(shape_of(x)) or any(n < 0 for pair in pairs for n in pair):
         raise ShapeError(f"pad: widths {pairs} do not fit an array of shape {shape_of(x)}")
-    return apply(Pad(pairs), x)
+    return apply(Pad(pairs, value), x)
 
 
 def place(x, index, shape) -> Tensor:

@@ -1,0 +1,180 @@
+"""Recurrent networks as plain functions: cells, whole sequences, and sequences of different lengths.
+
+Weights stand as in ``linear``: w_x (inputs, gates * H), w_h (H, gates * H). Sequences are (T, N, inputs).
+"""
+
+from zkynet.backends.errors import ShapeError
+
+from ..record import Tensor, shape_of
+from .activation import relu, sigmoid
+from .comparison import greater
+from .constants import beside
+from .elementwise import add, multiply, subtract, where
+from .linalg import linear, matmul
+from .shape import expand_dims, getitem, pad, reshape, stack
+from .trigonometric import tanh
+
+ACTIVATIONS: dict = {"tanh": tanh, "relu": relu}  # type: ignore[has-type]  # made by functions
+
+
+def rnn_cell(x, h, w_x, w_h, bias=None, *, activation="tanh") -> Tensor:
+    """activation(x @ w_x + h @ w_h + bias): x (N, I), h (N, H); "tanh" or "relu"."""
+    return _rnn_step(_inner("rnn_cell", x, h, w_x, w_h, bias, 1), h, w_h, activation)
+
+
+def lstm_cell(x, state, w_x, w_h, bias=None) -> tuple[Tensor, Tensor]:
+    """The next (h, c) of state (h, c), each (N, H), for x (N, I); four gates in the order input, forget, cell, output.
+
+    c' = sigmoid(f) c + sigmoid(i) tanh(g), h' = sigmoid(o) tanh(c'). Hochreiter, Schmidhuber 1997; Gers et al. 2000.
+    """
+    h, c = state
+    return _lstm_step(_inner("lstm_cell", x, h, w_x, w_h, bias, 4), h, c, w_h)
+
+
+def gru_cell(x, h, w_x, w_h, bias=None, bias_h=None) -> Tensor:
+    """The next h (N, H) for x (N, I); three gates in the order reset, update, new.
+
+    h' = (1 - z) n + z h with n = tanh(x part + r (h part)), where ``bias_h`` belongs to the h part. Cho et al. 2014.
+    """
+    return _gru_step(_inner("gru_cell", x, h, w_x, w_h, bias, 3), h, w_h, bias_h)
+
+
+def rnn(x, h, w_x, w_h, bias=None, *, activation="tanh", reverse=False, lengths=None):
+    """``rnn_cell`` over x (T, N, I): all states (T, N, H), and the last one.
+
+    ``reverse`` goes from the last time to the first; two of them, joined by ``concat``, are bidirectional. ``lengths``
+    (N,): beyond a row's length its state stays as it is, and the outputs are 0.
+    """
+    parts = _inner("rnn", x, h, w_x, w_h, bias, 1)
+    ys, (h,) = _over_time(parts, (h,), lambda p, h: (_rnn_step(p, h, w_h, activation),), reverse, lengths)
+    return ys, h
+
+
+def lstm(x, state, w_x, w_h, bias=None, *, reverse=False, lengths=None):
+    """``lstm_cell`` over x (T, N, I): all h (T, N, H), and the last (h, c); the settings are those of ``rnn``."""
+    parts = _inner("lstm", x, state[0], w_x, w_h, bias, 4)
+    return _over_time(parts, tuple(state), lambda p, h, c: _lstm_step(p, h, c, w_h), reverse, lengths)
+
+
+def gru(x, h, w_x, w_h, bias=None, bias_h=None, *, reverse=False, lengths=None):
+    """``gru_cell`` over x (T, N, I): all h (T, N, H), and the last one; the settings are those of ``rnn``."""
+    parts = _inner("gru", x, h, w_x, w_h, bias, 3)
+    ys, (h,) = _over_time(parts, (h,), lambda p, h: (_gru_step(p, h, w_h, bias_h),), reverse, lengths)
+    return ys, h
+
+
+def _inner(who, x, h, w_x, w_h, bias, gates):
+    """x @ w_x + bias, the shapes checked: for all times in one product."""
+    size = shape_of(h)[-1]
+    wanted = {"w_x": (shape_of(x)[-1], gates * size), "w_h": (size, gates * size), "bias": (gates * size,)}
+    for (name, shape), given in zip(wanted.items(), (w_x, w_h, bias), strict=True):
+        if given is not None and shape_of(given) != shape:
+            raise ShapeError(
+                f"{who}: {name} has shape {shape_of(given)}.\n"
+                f"  expected: {shape}, for x {shape_of(x)} and a state {shape_of(h)}"
+            )
+    return linear(x, w_x, bias)
+
+
+def _over_time(parts, state, step, reverse, lengths):
+    """``step`` for one time after the other: the first part of each state, and the last state."""
+    times = shape_of(parts)[0]
+    found: list = [None] * times
+    for t in reversed(range(times)) if reverse else range(times):
+        new = step(getitem(parts, t), *state)
+        if lengths is None:
+            state, found[t] = new, new[0]
+        else:
+            alive = expand_dims(greater(lengths, t), -1)
+            state = tuple(where(alive, a, b) for a, b in zip(new, state, strict=True))
+            found[t] = where(alive, new[0], 0.0)
+    return stack(found), state
+
+
+def _rnn_step(part, h, w_h, activation):
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"rnn: activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
+    return ACTIVATIONS[activation](add(part, matmul(h, w_h)))
+
+
+def _lstm_step(part, h, c, w_h):
+    i, f, g, o = _split(add(part, matmul(h, w_h)), 4)
+    c = add(multiply(sigmoid(f), c), multiply(sigmoid(i), tanh(g)))
+    return multiply(sigmoid(o), tanh(c)), c
+
+
+def _gru_step(part, h, w_h, bias_h):
+    size = shape_of(h)[-1]
+    inner = linear(h, w_h, bias_h)
+    early = sigmoid(add(getitem(part, _columns(0, 2 * size)), getitem(inner, _columns(0, 2 * size))))
+    r, z = _split(early, 2)
+    late = _columns(2 * size, 3 * size)
+    n = tanh(add(getitem(part, late), multiply(r, getitem(inner, late))))
+    return add(n, multiply(z, subtract(h, n)))
+
+
+def _columns(start, stop):
+    return (Ellipsis, slice(start, stop))
+
+
+def _split(x, count):
+    """The last axis in ``count`` equal parts."""
+    size = shape_of(x)[-1] // count
+    return [getitem(x, _columns(k * size, (k + 1) * size)) for k in range(count)]
+
+
+def slstm(c1, c2, x1, x2) -> tuple[Tensor, Tensor]:
+    """The cell (c, h) of two memories c1, c2 (N, H) and two sums x1, x2 (N, 4 H), gates in the order of ``lstm_cell``.
+
+    c = the sum over both of sigmoid(i) tanh(g) + sigmoid(f) c_k, h = sigmoid(o1 + o2) tanh(c). Zhu et al. 2015.
+    """
+    (i1, f1, g1, o1), (i2, f2, g2, o2) = _split(x1, 4), _split(x2, 4)
+    first = add(multiply(sigmoid(i1), tanh(g1)), multiply(sigmoid(f1), c1))
+    c = add(first, add(multiply(sigmoid(i2), tanh(g2)), multiply(sigmoid(f2), c2)))
+    return c, multiply(sigmoid(add(o1, o2)), tanh(c))
+
+
+def tree_lstm(memories, x) -> tuple[Tensor, Tensor]:
+    """The cell (c, h) of n children's memories (N, H) and x (N, (3 + n) H): gates input, cell, output, n forget gates.
+
+    c = sigmoid(i) tanh(g) + the sum of sigmoid(f_k) c_k, h = sigmoid(o) tanh(c). Tai, Socher, Manning 2015.
+    """
+    memories = list(memories)
+    if shape_of(x)[-1] % (3 + len(memories)):
+        raise ShapeError(f"tree_lstm: {shape_of(x)[-1]} columns are no {3 + len(memories)} gates")
+    i, g, o, *forget = _split(x, 3 + len(memories))
+    c = multiply(sigmoid(i), tanh(g))
+    for f, memory in zip(forget, memories, strict=True):
+        c = add(c, multiply(sigmoid(f), memory))
+    return c, multiply(sigmoid(o), tanh(c))
+
+
+# ---- sequences of different lengths ----
+
+
+def pad_sequence(sequences, value=0.0) -> Tensor:
+    """Arrays (T_n, ...) side by side in (T, N, ...), T the longest, with ``value`` behind the shorter ones."""
+    sequences = list(sequences)
+    shapes = [shape_of(s) for s in sequences]
+    if not shapes or any(not s or s[1:] != shapes[0][1:] for s in shapes):
+        raise ShapeError(f"pad_sequence: needs arrays (T, ...) that agree but for T, got {shapes}")
+    longest = max(s[0] for s in shapes)
+    parts = []
+    for x, shape in zip(sequences, shapes, strict=True):
+        short = longest - shape[0]
+        y = pad(x, ((0, short),) + ((0, 0),) * (len(shape) - 1)) if short else x
+        if short and value:
+            behind = reshape(beside([0.0] * shape[0] + [float(value)] * short, x), (longest,) + (1,) * (len(shape) - 1))
+            y = add(y, behind)
+        parts.append(y)
+    return stack(parts, axis=1)
+
+
+def transpose_sequence(sequences) -> list[Tensor]:
+    """Arrays (T_n, ...), the longest first, as one array for each time: (how many last that long, ...)."""
+    sequences = list(sequences)
+    lengths = [shape_of(s)[0] for s in sequences]
+    if lengths != sorted(lengths, reverse=True):
+        raise ValueError(f"transpose_sequence: the longest come first, got lengths {lengths}")
+    alive = [[s for s, n in zip(sequences, lengths, strict=True) if n > t] for t in range(max(lengths, default=0))]
+    return [stack([getitem(s, t) for s in some]) for t, some in enumerate(alive)]
