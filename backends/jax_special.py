@@ -49,7 +49,9 @@ def _own(name):
     f = getattr(library, name)
 
     def function(self, *arguments):
-        return f(*arguments)
+        found = f(*arguments)
+        dtype = next(x.dtype for x in arguments if hasattr(x, "dtype"))
+        return found if isinstance(found, tuple) else found.astype(dtype)  # owens_t, for one, widens
 
     function.__name__ = function.__qualname__ = name
     return function

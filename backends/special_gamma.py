@@ -62,10 +62,15 @@ def sinpi(xp, x, phase=0):
 
 def stirling(xp, x):
     """log gamma(x) - ((x - 0.5) log(x) - x + log(2 pi) / 2) for x above 0: small, and exact where x is large."""
-    far = xp.maximum(x, _full(xp, x, _FAR))
-    series = polynomial(_STIRLING, 1 / (far * far)) / far
     near = xp.where(x < _FAR, x, _full(xp, x, 1.0))
-    return xp.where(x < _FAR, _near(xp, near) - (near - 0.5) * xp.log(near) + near - _HALF_LOG_2PI, series)
+    exact = xp.special.gammaln(near) - (near - 0.5) * xp.log(near) + near - _HALF_LOG_2PI
+    return xp.where(x < _FAR, exact, _series(xp, x))
+
+
+def _series(xp, x):
+    """The same for x of at least 9, of any x what it is at 9."""
+    far = xp.maximum(x, _full(xp, x, _FAR))
+    return polynomial(_STIRLING, 1 / (far * far)) / far
 
 
 def _lowered(xp, x):
@@ -92,7 +97,7 @@ def gammaln(xp, x):
     positive = x > 0
     size = xp.where(positive, x, 1 - x)
     far = xp.maximum(size, _full(xp, x, _FAR))
-    series = far * (xp.log(far) - 1) + (_HALF_LOG_2PI - 0.5 * xp.log(far) + stirling(xp, far))
+    series = far * (xp.log(far) - 1) + (_HALF_LOG_2PI - 0.5 * xp.log(far) + _series(xp, far))
     series = xp.where(xp.isinf(far), far, series)
     near = xp.where(size < _FAR, size, _full(xp, x, 1.5))
     y = xp.where(size < _FAR, _near(xp, near), series)
@@ -112,7 +117,7 @@ def gamma(xp, x):
     near = xp.where(inner < 1, near / inner, near)
     far = xp.minimum(xp.maximum(size, _full(xp, x, _FAR)), _full(xp, x, 200.0))
     power = xp.pow(far, far / 2 - 0.25)
-    beyond = power * (xp.exp(_HALF_LOG_2PI + stirling(xp, far) - far) * power)
+    beyond = power * (xp.exp(_HALF_LOG_2PI + _series(xp, far) - far) * power)
     y = xp.where(size < _FAR, near, beyond)
     pole = (x <= 0) & (x == xp.floor(x))
     sine = sinpi(xp, xp.where(positive | pole, _full(xp, x, 0.5), x))
@@ -230,8 +235,9 @@ def betaln(xp, a, b):
     big = low > 0
     p, q = xp.where(big, low, 1.0 + low * 0.0), xp.where(big, high, 1.0 + high * 0.0)
     rest = stirling(xp, q) - stirling(xp, p + q)
-    by_stirling = gammaln(xp, p) + rest + p * (1 - xp.log(p + q)) - (q - 0.5) * xp.log1p(p / q)
-    plain = gammaln(xp, low) + gammaln(xp, high) - gammaln(xp, low + high)
+    gammaln = xp.special.gammaln
+    by_stirling = gammaln(p) + rest + p * (1 - xp.log(p + q)) - (q - 0.5) * xp.log1p(p / q)
+    plain = gammaln(low) + gammaln(high) - gammaln(low + high)
     return xp.where(big & (high > _FAR), by_stirling, plain)
 
 

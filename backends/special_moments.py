@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from .special_error import polynomial
-from .special_gamma import _DIGAMMA_SERIES, _FAR, digamma, stirling
+from .special_gamma import _DIGAMMA_SERIES, _FAR, stirling
 
 _DROP = 50.0
 _NODES = 64
@@ -41,7 +41,7 @@ def log_less_digamma(xp, a):
     far = xp.maximum(a, xp.full_like(a, _FAR))
     series = 0.5 / far + polynomial(_DIGAMMA_SERIES, 1 / (far * far)) / (far * far)
     near = xp.where(a < _FAR, a, xp.full_like(a, 1.0))
-    return xp.where(a < _FAR, xp.log(near) - digamma(xp, near), series)
+    return xp.where(a < _FAR, xp.log(near) - xp.special.digamma(near), series)
 
 
 def _log_ratio(xp, x, a):

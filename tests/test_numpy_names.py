@@ -18,6 +18,7 @@ UFUNCS = sorted(u.__name__ for u in OPERATIONS)
 TABLE = numpy_calls.all_calls(UFUNCS)
 NUMBERED = [pytest.param(*row, id=f"{row[0]}-{k}") for k, row in enumerate(TABLE)]
 OF_ARRAYS = {np: zknp, np.linalg: zknp.linalg, np.fft: zknp.fft}
+NEW = np.lib.NumpyVersion(np.__version__) >= "2.4.0"
 # Functions of numbers alone, and what NumPy itself provides.
 FRESH = {"zeros", "ones", "empty", "eye", "identity", "tri", "arange", "indices", "full", "array", "asarray"}
 FRESH |= {"fft.fftfreq", "fft.rfftfreq"}
@@ -35,9 +36,9 @@ def own_functions():
         prefix = "" if ours is zknp else ours.__name__.rpartition(".")[2] + "."
         for name, value in vars(ours).items():
             if not name.startswith("_") and inspect.isfunction(value) and value.__module__.startswith("zkynet"):
-                assert hasattr(theirs, name), f"NumPy has no {prefix}{name}"
+                assert hasattr(theirs, name) or not NEW, f"NumPy has no {prefix}{name}"
                 found.append(prefix + name)
-    return sorted(found)
+    return sorted(filter(numpy_calls.exists, found))
 
 
 def leaves(y):
@@ -125,6 +126,7 @@ def depends(call, x):
 # ---- signatures ----
 
 
+@pytest.mark.skipif(not NEW, reason="the signatures are those of NumPy 2.4")
 @pytest.mark.parametrize("name", own_functions())
 def test_keywords_are_numpys(name):
     ours, theirs, last = place(name)

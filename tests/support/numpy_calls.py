@@ -295,6 +295,12 @@ def ufunc_call(name):
     return lambda np, x: getattr(np, name)(*[x * (1 + 0.3 * k) for k in range(count)])
 
 
+def exists(name):
+    """Whether the NumPy that is here has the function: some came with 2.1 and later."""
+    inner, _, last = name.rpartition(".")
+    return hasattr(getattr(np, inner) if inner else np, last)
+
+
 def symmetric(call):
     """``call`` on the symmetric part of its argument."""
     return lambda np, x: call(np, 0.5 * (x + x.T))
@@ -303,7 +309,7 @@ def symmetric(call):
 def all_calls(ufuncs):
     """(name, call, argument) of every call, for the ufuncs given by name and the functions of the tables."""
     found = [(name, ufunc_call(name), GRID) for name in ufuncs]
-    found += [(name, call, GRID) for name, calls in CALLS.items() for call in calls]
+    found += [(name, call, GRID) for name, calls in CALLS.items() if exists(name) for call in calls]
     for name, calls in MATRIX.items():
         found += [(name, symmetric(call) if name in SYMMETRIC else call, SQUARE) for call in calls]
     return found

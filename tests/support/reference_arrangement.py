@@ -122,3 +122,7 @@ def vsplit(x, sections):
 
 def dsplit(x, sections):
     return np.dsplit(x, sections)
+
+
+def insert(x, index, values, axis=None):
+    return np.insert(np.asarray(x).astype(np.result_type(x, values)), index, values, axis)

@@ -5,7 +5,8 @@ Weights stand as in ``linear``: w_x (inputs, gates * H), w_h (H, gates * H). Seq
 
 from zkynet.backends.errors import ShapeError
 
-from ..record import Tensor, shape_of
+from ..operator import Operator
+from ..record import Tensor, apply, shape_of
 from .activation import relu, sigmoid
 from .comparison import greater
 from .constants import beside
@@ -13,6 +14,31 @@ from .elementwise import add, multiply, subtract, where
 from .linalg import linear, matmul
 from .shape import expand_dims, getitem, pad, reshape, stack
 from .trigonometric import tanh
+
+
+class Parts(Operator):
+    """x in ``outputs`` equal parts along a negative axis: their cotangents come back joined, not each among zeros.
+
+    The parts are views: for arrays of our own alone.
+    """
+
+    outputs = 2
+    promotion = None
+
+    def __init__(self, outputs, axis):
+        self.outputs, self.axis = outputs, axis
+
+    def forward(self, xp, x):
+        size = x.shape[self.axis] // self.outputs
+        rest = (slice(None),) * (-self.axis - 1)
+        return tuple(x[(Ellipsis, slice(k * size, (k + 1) * size), *rest)] for k in range(self.outputs))
+
+    def vjp_x(self, xp, g):
+        return xp.concat(list(g), axis=self.axis)
+
+    def jvp_x(self, xp, t):
+        return self.forward(xp, t)
+
 
 ACTIVATIONS: dict = {"tanh": tanh, "relu": relu}  # type: ignore[has-type]  # made by functions
 
@@ -78,10 +104,11 @@ def _inner(who, x, h, w_x, w_h, bias, gates):
 
 def _over_time(parts, state, step, reverse, lengths):
     """``step`` for one time after the other: the first part of each state, and the last state."""
-    times = shape_of(parts)[0]
+    times, *row = shape_of(parts)
+    each = apply(Parts(times, -len(row) - 1), parts) if times > 1 else [parts]
     found: list = [None] * times
     for t in reversed(range(times)) if reverse else range(times):
-        new = step(getitem(parts, t), *state)
+        new = step(reshape(each[t], tuple(row)), *state)
         if lengths is None:
             state, found[t] = new, new[0]
         else:
@@ -98,7 +125,7 @@ def _rnn_step(part, h, w_h, activation):
 
 
 def _lstm_step(part, h, c, w_h):
-    i, f, g, o = _split(add(part, matmul(h, w_h)), 4)
+    i, f, g, o = apply(Parts(4, -1), add(part, matmul(h, w_h)))
     c = add(multiply(sigmoid(f), c), multiply(sigmoid(i), tanh(g)))
     return multiply(sigmoid(o), tanh(c)), c
 
@@ -107,7 +134,7 @@ def _gru_step(part, h, w_h, bias_h):
     size = shape_of(h)[-1]
     inner = linear(h, w_h, bias_h)
     early = sigmoid(add(getitem(part, _columns(0, 2 * size)), getitem(inner, _columns(0, 2 * size))))
-    r, z = _split(early, 2)
+    r, z = apply(Parts(2, -1), early)
     late = _columns(2 * size, 3 * size)
     n = tanh(add(getitem(part, late), multiply(r, getitem(inner, late))))
     return add(n, multiply(z, subtract(h, n)))

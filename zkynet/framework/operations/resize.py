@@ -6,7 +6,7 @@ from zkynet.backends.errors import ShapeError
 
 from ..axes import size_of
 from ..record import Tensor, shape_of
-from .comparison import logical_and, logical_not
+from .comparison import logical_and, logical_not, not_equal
 from .constants import beside, integers_beside
 from .control import stop_gradient
 from .elementwise import abs, add, astype, clip, divide, multiply, select, subtract, where
@@ -97,17 +97,17 @@ def _cubic(d, a=-0.75):
 
 def _weighted(x, axis, spots, shares):
     """Each new pixel of one axis as a weighted sum; a share of 0 takes nothing, not even of an infinity."""
-    parts = []
+    lines = moveaxis(x, axis, 0)  # whole lines at a time: the gradient of take adds them up fastest so
+    total = None
     for k in range(len(shares[0])):
         numbers = [share[k] for share in shares]
-        part = multiply(take(x, integers_beside([s[k] for s in spots], x), axis=axis), row(numbers, x, axis))
+        part = take(lines, integers_beside([s[k] for s in spots], x), axis=0)
+        share = row(numbers, x, -len(shape_of(x)))
+        part = multiply(part, share)
         if 0.0 in numbers:
-            part = select(broadcast_to(row(numbers, x, axis) != 0, shape_of(part)), part)
-        parts.append(part)
-    total = parts[0]
-    for part in parts[1:]:
-        total = add(total, part)
-    return total
+            part = select(broadcast_to(not_equal(share, 0), shape_of(part)), part)
+        total = part if total is None else add(total, part)
+    return moveaxis(total, 0, axis)
 
 
 def pixel_shuffle(x, factor) -> Tensor:

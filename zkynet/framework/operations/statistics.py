@@ -5,7 +5,7 @@ import operator
 from zkynet import backends
 
 from ..axes import kept_shape, normalize_axes, normalize_axis, size_of
-from ..record import Tensor, kind_of, operand, shape_of
+from ..record import Tensor, is_tracked, kind_of, operand, shape_of
 from . import reduction
 from .comparison import isnan
 from .complex import conj, real
@@ -154,6 +154,8 @@ def _merged(x, axes):
 
 def _numbers(q):
     """``q`` as an array of the host: it decides what is computed, and has no derivative."""
+    if any(is_tracked(p) for p in (q if isinstance(q, (list, tuple)) else (q,))):
+        raise TypeError("quantile: no derivative with respect to q is known; give zk.stop_gradient(q)")
     host = backends.get("numpy")
     value = operand(q)[0] if not isinstance(q, (list, tuple)) else q
     own = backends.backend_of(value)
