@@ -472,6 +472,7 @@ SKIPPED = {
     "dropout": "draws anew in every call",
     "cholesky": "reads one triangle, and has a symmetrised gradient",
     "eigh": "reads one triangle, and has a symmetrised gradient",
+    "eigvalsh": "reads one triangle, and has a symmetrised gradient",
 }
 
 
