@@ -329,7 +329,7 @@ CREATED = (
     Row(
         "full_like",
         (draw("full_like", (), like=(2, 3)), draw("full_like", (0,), like=(2, 0))),
-        run=lambda xp, v, like: xp.full_like(np.zeros(like, v.dtype), v),
+        run=lambda xp, v, like: xp.full_like(np.zeros(like, str(v.dtype).rpartition(".")[2]), v),
         weak=False,
         integers=False,
     ),
