@@ -14,6 +14,7 @@ from . import cupy_conv, philox
 from .base import Backend, _prod, split_updates
 from .cupy_special import CupySpecial
 from .errors import BackendNotAvailable
+from .mutable import Mutable
 from .numpy import _ALONE, _references
 
 # Part of an error's text, in lower case, and what to do about it; docs/backends.md says more.
@@ -46,14 +47,13 @@ def unavailable(error: Exception) -> BackendNotAvailable:
     return BackendNotAvailable("\n  ".join(lines) + "\nSee docs/backends.md.")
 
 
-class CupyBackend(Backend):
+class CupyBackend(Mutable, Backend):
     """CuPy on its current device.
 
     Its arrays can be written to by whoever holds them, and cannot be marked read-only: where NumPy's backend gives a
     read-only view, or takes note of an array's contents, this one copies.
     """
 
-    is_mutable = True
     linalg_raises = True
 
     def __init__(self):
@@ -136,19 +136,6 @@ class CupyBackend(Backend):
         if values.size:
             result[(Ellipsis, index) + (slice(None),) * (-axis - 1)] = values
         return result
-
-    def pad(self, x, widths, value=0):
-        first = x.ndim - len(widths)
-        inner = [before + n + after for n, (before, after) in zip(x.shape[first:], widths, strict=True)]
-        full = cupy.full((*x.shape[:first], *inner), value, dtype=x.dtype)
-        full[(Ellipsis, *(slice(b, b + n) for n, (b, _) in zip(x.shape[first:], widths)))] = x
-        return full
-
-    def place(self, x, index, shape):
-        kept = sum(1 for i in index if i is None or isinstance(i, slice))
-        whole = cupy.zeros((*x.shape[: x.ndim - kept], *shape), x.dtype)
-        whole[tuple(index)] = x
-        return whole
 
     # ---- convolution and random numbers ----
 

@@ -12,6 +12,7 @@ import numpy as np
 from . import numpy_conv
 from .base import Backend, host_array, split_updates
 from .errors import IndexOutOfBoundsError, MutationError
+from .mutable import Mutable
 from .numpy_entrywise import NumpyEntrywise
 from .numpy_pooling import NumpyPooling
 from .numpy_special import NumpySpecial
@@ -29,11 +30,10 @@ _BITS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)} | {
 _BITS |= {np.dtype("c8"): np.dtype("i4"), np.dtype("c16"): np.dtype("i8")}
 
 
-class NumpyBackend(NumpyPooling, NumpyEntrywise, Backend):
+class NumpyBackend(NumpyPooling, NumpyEntrywise, Mutable, Backend):
     """NumPy on the host. Rules run inside ``errstate()``, so that its functions do not warn."""
 
     is_host = True
-    is_mutable = True
     linalg_raises = True
 
     def __init__(self):
@@ -122,11 +122,6 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, Backend):
             dtype: [np.array(x, _real(dtype)) for x in scalars] for dtype in {group[0].dtype for group in groups}
         }
         return [_update(self, rule, group, numbers[group[0].dtype]) for group in groups]
-
-    def place(self, x, index, shape):
-        whole = np.zeros(x.shape[: x.ndim - _kept_axes(index)] + tuple(shape), x.dtype)
-        whole[index] = x
-        return whole
 
     # ---- what NumPy wraps in Python, called directly: a microsecond each, in every step ----
 
@@ -262,13 +257,6 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, Backend):
         result[cut] = values
         return result
 
-    def pad(self, x, widths, value=0):
-        first = x.ndim - len(widths)
-        inner = [before + n + after for n, (before, after) in zip(x.shape[first:], widths, strict=True)]
-        full = np.full((*x.shape[:first], *inner), value, dtype=x.dtype)
-        full[(Ellipsis, *(slice(b, b + n) for n, (b, _) in zip(x.shape[first:], widths, strict=True)))] = x
-        return full
-
     # ---- convolution and random numbers ----
 
     def _conv(self, x, w, stride, padding, dilation, groups):
@@ -337,11 +325,6 @@ def _writable(group, i):
     """The array ``group[i]`` itself where only its owner holds it, otherwise a copy."""
     alone = _held_alone(group, i, owners=1) and group[i].flags.c_contiguous
     return group[i] if alone else np.array(group[i], order="C")
-
-
-def _kept_axes(index) -> int:
-    """The number of axes that a basic index leaves, behind its Ellipsis."""
-    return sum(item is None or isinstance(item, slice) for item in index)
 
 
 @cache

@@ -37,6 +37,7 @@ FRAMEWORK_ORDER = (
     "backward_pass",
     "graph",
     "module",
+    "trace",
     "transforms",
     "custom",
     "anomaly_report",

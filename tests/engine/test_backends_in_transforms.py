@@ -135,3 +135,21 @@ def test_numbers_and_arrays_share_a_gradient(backend):
     np.testing.assert_array_equal(backend.to_numpy(by_x), [9.0, 9.0])
     assert by_s == 18.0 and type(by_s) is float
     np.testing.assert_array_equal(backend.to_numpy(zk.jacobian(lambda s: s * x)(3.0)), [1.0, 2.0])
+
+
+@pytest.mark.parametrize("f", [op.divide, op.pow, op.multiply])
+def test_second_derivatives_through_python_numbers(backend, f):
+    """The gradient of a Python number goes back into the arrays' backend, whose cotangents it meets."""
+
+    def gradients(x, c, g):
+        return zk.vjp(f, x, c)[1](g)
+
+    def second(xp):
+        x, g = xp.asarray([1.0, 2.0, 3.0]), xp.asarray([1.0, 1.0, 1.0])
+        return zk.vjp(gradients, x, 0.7, g)[1]((x, 0.3))
+
+    (a, number, b), (a_host, like, b_host) = second(backend), second(backends.get("numpy"))
+    for found, expected in ((a, a_host), (b, b_host)):
+        assert backends.backend_of(found) is backend
+        np.testing.assert_allclose(backend.to_numpy(found), expected, rtol=1e-12)
+    assert type(number) is float and abs(number - like) <= 1e-12 * abs(like)

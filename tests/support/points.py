@@ -10,7 +10,8 @@ import numpy as np
 from zkynet import backends
 from zkynet.framework import op
 from zkynet.framework.record import Tensor, value_of
-from zkynet.framework.transforms import Trace, _leaves_of_output, _push, _sweep
+from zkynet.framework.trace import Trace
+from zkynet.framework.transforms import _leaves_of_output, _push, _sweep
 
 from . import numeric, reference
 from .cases import BY_NAME

@@ -8,6 +8,7 @@ from zkynet.backends.errors import NotDifferentiableError, NotInGraphError
 
 from . import operations as op
 from .backprop import everything, is_weak, pull_back, seed
+from .backward_pass import is_complex
 from .function import Input
 from .graph import ModuleGraph, as_cotangent, described
 from .operator import Leaf
@@ -72,7 +73,7 @@ def _total(x, parts, records):
     for c, record in zip(parts, records, strict=True):
         if c is None:
             continue
-        if _is_complex(record):
+        if is_complex(record):
             c = c.conj() if type(c) is Tensor else backends.backend_of(c).conj(c)
         total = c if total is None else total + c
     if total is None:
@@ -87,10 +88,6 @@ def _zeros(x):
         return None
     value = operand(x)[0]
     return backends.backend_of(value).zeros_like(value) if hasattr(value, "shape") else 0.0
-
-
-def _is_complex(record) -> bool:
-    return record.dtype is complex or (record.dtype is not None and record.xp.is_complex(record.dtype))
 
 
 def gradient_graph(graph: ModuleGraph, *inputs: Any) -> list[ModuleGraph]:

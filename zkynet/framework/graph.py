@@ -320,7 +320,7 @@ class ModuleGraph(Graphed):
             return shape if cotangent is None else (), None
         if cotangent is not None:
             return (), as_cotangent(cotangent, record, shape)
-        if record.dtype is complex or (not is_weak(record) and record.xp.is_complex(record.dtype)):
+        if is_complex(record):
             raise NotDifferentiableError(
                 "back() needs a real output, and this one is complex.\n"
                 "  expected: a cotangent, back(g), for the vector-Jacobian product\n"

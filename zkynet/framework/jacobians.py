@@ -11,8 +11,8 @@ from . import operations as op
 from .axes import size_of
 from .backprop import memory_limit
 from .record import Record, Tensor, tensor_of
+from .trace import Trace, as_argnums, title_of
 from .transforms import (
-    Trace,
     _gradient,
     _is_complex,
     _leaves_of_output,
@@ -20,9 +20,7 @@ from .transforms import (
     _regroup,
     _sweep,
     _tangents,
-    _title,
     _with_aux,
-    as_argnums,
     check_holomorphic,
     check_kinds,
     grad,
@@ -73,7 +71,7 @@ def _direction(mode, outputs, leaves, holomorphic, f):
     for x in leaves:
         if _is_complex(x) and not holomorphic:
             raise NotDifferentiableError(
-                f"jacobian: an input of {_title(f)} is complex.\n"
+                f"jacobian: an input of {title_of(f)} is complex.\n"
                 "  expected: real inputs, or a holomorphic function\n"
                 "Pass holomorphic=True for the complex derivative, or differentiate real and imaginary parts."
             )
@@ -104,7 +102,7 @@ def _check_size(outputs, leaves, f):
     limit = memory_limit()
     if total > limit:
         raise JacobianTooLargeError(
-            f"jacobian: the Jacobian of {_title(f)} would take {total / 1e9:.2f} GB.\n"
+            f"jacobian: the Jacobian of {title_of(f)} would take {total / 1e9:.2f} GB.\n"
             f"  limit: {limit / 1e9:.2f} GB, a quarter of the memory\n"
             "Use zk.vjp or zk.jvp for products with it, or differentiate fewer inputs or outputs at a time."
         )

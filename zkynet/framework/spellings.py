@@ -19,7 +19,8 @@ from .function import Variable
 from .module import Module
 from .operator import SPELLINGS, Operator
 from .record import CONTEXT, Tensor, operand, tensor_of, value_of
-from .transforms import jvp, lifted
+from .trace import lifted
+from .transforms import jvp
 
 
 def spelled(cls) -> None:

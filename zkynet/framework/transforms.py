@@ -1,7 +1,5 @@
 """Functions of functions: gradients, products with Jacobians, Jacobians and Hessians, to any order and nested."""
 
-import inspect
-import operator
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,182 +9,13 @@ from zkynet.backends.errors import CotangentError, NotDifferentiableError
 
 from . import operations as op
 from . import pytree
-from .backprop import pull_back, seed
-from .function import Function, Input, Parameter
-from .operator import Leaf
+from .backprop import is_weak, pull_back, seed
+from .function import Function, Input
 from .pushforward import push_forward
-from .record import (
-    CONTEXT,
-    HOST,
-    PYTHON_NUMBERS,
-    RUNNING,
-    Context,
-    Record,
-    Tensor,
-    make_record,
-    operand,
-    tensor_of,
-    value_of,
-)
+from .record import CONTEXT, HOST, PYTHON_NUMBERS, Tensor, operand, tensor_of, value_of
+from .trace import Trace, as_argnums, title_of
 
-_leaf = Leaf()
 _FLOAT64 = HOST.float64
-_NOTHING = (None, None)  # what a leaf saves
-
-
-def lifted(x: Any, name: Callable[[], str]) -> Tensor:
-    """A fresh Tensor for ``x``, with a Record of its own: the leaf of one transform."""
-    try:
-        if isinstance(x, Parameter):  # not by operand, which refuses to read it while another thread differentiates it
-            bound = CONTEXT.get().bindings.get(x)
-            value, outer = (x._value, None) if bound is None else (bound._value, bound.record)
-        else:
-            value, outer = operand(x)
-    except TypeError as error:
-        raise TypeError(f"cannot differentiate with respect to {name()}: {error}") from None
-    kind = type(value)
-    if kind is int:
-        value, kind = float(value), float
-    if kind in PYTHON_NUMBERS and kind is not bool:
-        weak = complex if kind is complex else None
-        return tensor_of(value, Record(_leaf, (outer,) if outer else (), _NOTHING, (), weak, HOST))
-    xp = None if kind is bool else backends.backend_of(value)
-    if xp is None or not xp.is_inexact(value.dtype):
-        dtype = kind.__name__ if xp is None else value.dtype
-        raise NotDifferentiableError(
-            f"cannot differentiate with respect to {name()}.\n"
-            f"  got:      dtype {dtype}\n"
-            f"  expected: a floating-point or complex array\n"
-            "Convert it first, with .astype(float), or leave it out of argnums."
-        )
-    guards = None
-    if value is x:  # the caller's own array
-        value, guard = xp.borrow(value)
-        guards = (guard,) if guard is not None else None
-    record = make_record(_leaf, (outer,) if outer else (), _NOTHING, tuple(value.shape), value.dtype, xp, guards)
-    return tensor_of(value, record)
-
-
-class Trace:
-    """One run of a function under a transform: its leaves, and the context they hold in."""
-
-    __slots__ = ("args", "context", "leaves", "outer", "trees")
-
-    def __init__(self, f, args, argnums):
-        self.outer = CONTEXT.get()
-        self.leaves: list[Tensor] = []
-        self.trees = []
-        self.args = list(args)
-        bound: dict = {}  # Parameter -> its leaf: one, however often it stands in the arguments
-        for n in (argnums,) if isinstance(argnums, int) else argnums:
-            if not -len(args) <= n < len(args):
-                raise TypeError(f"argnums={argnums}: {_title(f)} was called with {len(args)} positional arguments")
-            x = args[n]
-            if type(x) is float:  # the plainest case, written out
-                lift = tensor_of(x, Record(_leaf, (), _NOTHING, (), None, HOST))
-                self.leaves.append(lift)
-                tree = pytree.LEAF
-            elif hasattr(x, "named_parameters"):
-                lift, tree = x, self._bind(x, lambda path, n=n: _argument(f, n) + path, "", bound)
-            else:
-                lift, tree = self._lift(x, lambda path, n=n: _argument(f, n) + path, "", bound)
-            self.args[n] = lift
-            self.trees.append(tree)
-        if len(self.trees) > 1 and len({n % len(args) for n in argnums}) < len(self.trees):
-            raise ValueError(f"argnums={argnums}: an argument is named twice")
-        bindings = {**self.outer.bindings, **bound} if bound else self.outer.bindings
-        outer = self.outer
-        self.context = Context(outer.depth + 1, True, bindings, outer.draws, outer.session, outer.watchers)
-
-    def _lift(self, x, name, path, bound):
-        """``x`` with a leaf in place of each array, and its structure; Modules and Parameters are bound instead."""
-        if hasattr(x, "named_parameters"):
-            return x, self._bind(x, name, path, bound)
-        inside = None if type(x) in backends.BACKEND_BY_TYPE else pytree.children_of(x)
-        if inside is not None:
-            pairs = [self._lift(c, name, f"{path}[{k!r}]", bound) for k, c in zip(*inside, strict=True)]
-            return pytree.rebuild(x, [c for c, _ in pairs]), pytree.Treedef(x, [t for _, t in pairs])
-        if isinstance(x, Parameter):
-            self._bind_one(x, lambda: name(path), bound)
-            return x, pytree.LEAF
-        leaf = lifted(x, lambda: name(path))
-        self.leaves.append(leaf)
-        return tensor_of(
-            leaf._value, leaf.record
-        ), pytree.LEAF  # one of its own: the function may assign to its entries
-
-    def _bind(self, module, name, path, bound) -> pytree.Treedef:
-        """Bind the Parameters of a Module, which stays itself; its gradient is a dict."""
-        names, parameters = module.tree_flatten()
-        for key, parameter in zip(names, parameters, strict=True):
-            self._bind_one(parameter, lambda key=key: name(f"{path}[{key!r}]"), bound)
-        return pytree.Treedef(dict.fromkeys(names), [pytree.LEAF] * len(names))
-
-    def _bind_one(self, parameter, name, bound):
-        leaf = bound.get(parameter)
-        if leaf is None:
-            leaf = bound[parameter] = lifted(parameter, name)
-        self.leaves.append(leaf)
-
-    def traced(self, outputs) -> bool:
-        """Whether an outer transform may differentiate what this one computes of ``outputs``."""
-        if not self.outer.recording:
-            return False
-        if self.outer.depth > 0 or any([leaf.record.parents for leaf in self.leaves]):
-            return True
-        # A transform runs in another thread, and this function may have read what it tracks.
-        return bool(RUNNING) and reaches_beyond([y.record for y in outputs], self.records)
-
-    def run(self, f, kwargs):
-        try:  # set inside: an interrupt may come as soon as it is done
-            CONTEXT.set(self.context)
-            RUNNING.add(self.context)
-            return f(*self.args, **kwargs)
-        finally:
-            CONTEXT.set(self.outer)
-            RUNNING.discard(self.context)
-
-    @property
-    def records(self) -> list[Record]:
-        return [leaf.record for leaf in self.leaves]
-
-
-def reaches_beyond(roots, leaves) -> bool:
-    """Whether the history of ``roots`` holds a Record older than ``leaves``."""
-    low = min([r.serial for r in leaves], default=None)
-    stack = [r for r in roots if r is not None]
-    seen = set(stack)
-    while stack:
-        record = stack.pop()
-        if low is None or record.serial < low:
-            return True
-        for p in record.parents:
-            if p is not None and p not in seen:
-                seen.add(p)
-                stack.append(p)
-    return False
-
-
-def as_argnums(argnums) -> int | tuple[int, ...]:
-    """``argnums`` as an int or a tuple of them; TypeError for anything else."""
-    try:
-        if isinstance(argnums, (tuple, list)):
-            return tuple([operator.index(n) for n in argnums])
-        return operator.index(argnums)
-    except TypeError:
-        raise TypeError(f"argnums must be an int or a tuple of ints, got {argnums!r}") from None
-
-
-def _title(f) -> str:
-    return getattr(f, "__name__", type(f).__name__)
-
-
-def _argument(f, n) -> str:
-    try:
-        names = list(inspect.signature(f).parameters)
-        return f"argument {n} ({names[n]!r}) of {_title(f)}"
-    except (TypeError, ValueError, IndexError):
-        return f"argument {n} of {_title(f)}"
 
 
 def _sweep(records, cotangents, asked, traced, lead=()):
@@ -298,7 +127,7 @@ def _output(y, what, holomorphic, f) -> Tensor:
     if shape != ():
         raise NotDifferentiableError(
             f"{what} needs a scalar output.\n"
-            f"  got:      {_title(f)} returned shape {shape}\n"
+            f"  got:      {title_of(f)} returned shape {shape}\n"
             "  expected: shape ()\n"
             "Reduce it, with op.sum say, or take zk.jacobian for all entries, zk.vjp for a cotangent of your own."
         )
@@ -310,7 +139,7 @@ def _as_tensor(y, what, f) -> Tensor:
     try:
         return tensor_of(*operand(y))
     except TypeError as error:
-        raise TypeError(f"{what}: {_title(f)} did not return a number or an array: {error}") from None
+        raise TypeError(f"{what}: {title_of(f)} did not return a number or an array: {error}") from None
 
 
 def _with_aux(result, has_aux, what, f):
@@ -319,7 +148,7 @@ def _with_aux(result, has_aux, what, f):
         return result, None
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         got = f"{len(result)} of them" if isinstance(result, (tuple, list)) else type(result).__name__
-        raise TypeError(f"{what}: with has_aux=True {_title(f)} must return a pair (value, aux), got {got}")
+        raise TypeError(f"{what}: with has_aux=True {title_of(f)} must return a pair (value, aux), got {got}")
     return result
 
 
@@ -334,13 +163,13 @@ def _check_inexact(value, what, f, complex_allowed):
         inexact, is_complex, dtype = xp.is_inexact(value.dtype), xp.is_complex(value.dtype), value.dtype
     if not inexact:
         raise NotDifferentiableError(
-            f"{what}: the output of {_title(f)} is not differentiable.\n"
+            f"{what}: the output of {title_of(f)} is not differentiable.\n"
             f"  got:      dtype {dtype}\n  expected: a floating-point output\n"
             "Operators such as argmax, comparisons and casts to integers have no derivative."
         )
     if is_complex and not complex_allowed:
         raise NotDifferentiableError(
-            f"{what}: the output of {_title(f)} is complex.\n"
+            f"{what}: the output of {title_of(f)} is complex.\n"
             f"  got:      dtype {dtype}\n  expected: a real loss\n"
             "Take abs, real or imag of it, or pass holomorphic=True for the complex derivative f'(z)."
         )
@@ -391,7 +220,7 @@ def check_kinds(outputs, leaves, what, f) -> bool:
     kinds = {_is_complex(t) for t in (*outputs, *leaves)}
     if len(kinds) > 1:
         raise NotDifferentiableError(
-            f"{what}: holomorphic=True, but {_title(f)} has real and complex arrays among its inputs and outputs.\n"
+            f"{what}: holomorphic=True, but {title_of(f)} has real and complex arrays among its inputs and outputs.\n"
             "  expected: complex ones on both sides\n"
             "Make the inputs complex, or leave holomorphic=True out for the gradient of a real loss."
         )
@@ -408,7 +237,7 @@ def check_holomorphic(found, turned, f):
         tolerance = 1e4 * float(xp.finfo(c.dtype).eps) * float(xp.max(xp.abs(c)))
         if float(xp.max(xp.abs(d - c * 1j))) > tolerance:
             raise NotDifferentiableError(
-                f"{_title(f)} is not holomorphic here: its derivative depends on the direction in the complex plane.\n"
+                f"{title_of(f)} is not holomorphic here: its derivative depends on the complex direction.\n"
                 "  expected: a function without conj, real, imag or abs, for holomorphic=True\n"
                 "Leave it out for the gradient dL/dRe + i dL/dIm of a real loss."
             )
@@ -462,11 +291,13 @@ def _as_cotangent(g, like: Tensor, what: str, conjugate: bool, traced: bool):
         raise CotangentError(
             f"{what} has the wrong shape.\n  got:      {got}\n  expected: {shape}\nIt is never broadcast."
         )
-    xp = HOST if weak else backends.backend_of(target)
+    # The gradient of a Python number is a number again, but what made it may be an array of a device.
+    made = like.record if weak and like.record is not None and not is_weak(like.record) else None
+    xp = made.xp if made is not None else HOST if weak else backends.backend_of(target)
     home = backends.backend_of(value)
     if home is not None and home is not xp:
         backends.common_backend([xp, home])  # raises for two devices
-    dtype = (xp.complex128 if type(target) is complex else xp.float64) if weak else target.dtype
+    dtype = made.dtype if made is not None else _dtype_of(target, xp)
     array = value if xp.owns(value) else xp.asarray(value)
     if xp.is_complex(array.dtype) and not xp.is_complex(dtype):
         raise CotangentError(f"{what} is complex ({array.dtype}), but what it belongs to is real ({dtype}).")
@@ -479,6 +310,11 @@ def _as_cotangent(g, like: Tensor, what: str, conjugate: bool, traced: bool):
     if not traced:
         return array
     return tensor_of(xp.own(array) if xp.is_writable(array) else array)  # to be kept: the caller may change his
+
+
+def _dtype_of(value, xp):
+    kind = type(value)
+    return (xp.complex128 if kind is complex else xp.float64) if kind in PYTHON_NUMBERS else value.dtype
 
 
 def vjp(f: Callable, *args, argnums=None, has_aux=False):

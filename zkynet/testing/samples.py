@@ -124,7 +124,7 @@ STATISTICS = (
     *(call(name, HOLES, axis=1) for name in ("nanvar", "nanstd")),
     call("cumulative_prod", M, axis=1),
     call("associative_scan", M, run=lambda x: op.associative_scan(op.multiply, x, axis=1)),
-    *(call(name, M, q, axis=1) for name, q in (("quantile", 0.3), ("percentile", 30.0), ("nanquantile", 0.3))),
+    *(call(name, M, q=q, axis=1) for name, q in (("quantile", 0.3), ("percentile", 30.0), ("nanquantile", 0.3))),
     *(call(name, (2, 4)) for name in ("cov", "corrcoef")),
     call("bincount", COUNTS, (4,)),
     call("histogram", M, bins=3),

@@ -1,0 +1,20 @@
+"""What NumPy and CuPy share: libraries whose arrays can be written to."""
+
+
+class Mutable:
+    """A mixin before Backend: zeros first, then what belongs into them."""
+
+    is_mutable = True
+
+    def pad(self, x, widths, value=0):
+        first = x.ndim - len(widths)
+        inner = [before + n + after for n, (before, after) in zip(x.shape[first:], widths, strict=True)]
+        full = self.full((*x.shape[:first], *inner), value, dtype=x.dtype)
+        full[(Ellipsis, *(slice(b, b + n) for n, (b, _) in zip(x.shape[first:], widths, strict=True)))] = x
+        return full
+
+    def place(self, x, index, shape):
+        kept = sum(1 for item in index if item is None or isinstance(item, slice))
+        whole = self.zeros((*x.shape[: x.ndim - kept], *shape), dtype=x.dtype)
+        whole[tuple(index)] = x
+        return whole
