@@ -16,8 +16,11 @@ class ArrayAPIBackend(Backend):
     """The arrays of ``namespace`` on one device: ``device``, or the one that the library chooses.
 
     One such object a device; ``zkynet.use_backend(backend)``, ``backends.get(backend)`` or ``backends.register`` make
-    its arrays known.
+    its arrays known. Arrays of the standard can be written to, and do not say who else sees their memory: what is kept
+    of the caller's is copied.
     """
+
+    is_mutable = True
 
     def __init__(self, namespace, device=None, name=None):
         sample = namespace.zeros((), device=device) if device is not None else namespace.zeros(())
@@ -38,6 +41,15 @@ class ArrayAPIBackend(Backend):
         # A host array's dtype as the library's own: comparing the two kinds warns.
         dtypes = [getattr(x, "dtype", x) for x in items]
         return super().result_type(*[self.own_dtype(d) if isinstance(d, np.dtype) else d for d in dtypes])
+
+    def is_writable(self, x):
+        return True
+
+    def borrow(self, x):
+        return self.own(x), None
+
+    def read_only(self, x):
+        return self.own(x)
 
     def hand_over(self, items):
         items[:] = [self.own(x) if self.owns(x) else x for x in items]  # who else holds them cannot be seen

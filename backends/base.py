@@ -130,8 +130,11 @@ class Backend(Portable):
         """The cotangents of ``arrays`` under ``f(*arrays)`` for the output's ``g``, by the library itself."""
         raise NotImplementedError(f"{self.name} does not differentiate")
 
-    def compile(self, f):
-        """``f``, a function of own arrays in nested containers, compiled where the library can."""
+    def compile(self, f, donated=()):
+        """``f``, a function of own arrays in nested containers, compiled where the library can.
+
+        ``donated`` are positions of arguments whose arrays the compiled function may overwrite.
+        """
         return f
 
     def synchronize(self, x):

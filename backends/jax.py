@@ -74,8 +74,8 @@ class JaxBackend(JaxPooling, Backend):
     def vjp(self, f, arrays, g):
         return jax.vjp(f, *arrays)[1](g)
 
-    def compile(self, f):
-        return jax.jit(f)
+    def compile(self, f, donated=()):
+        return jax.jit(f, donate_argnums=donated)
 
     def synchronize(self, x):
         return jax.block_until_ready(x)

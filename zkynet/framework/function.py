@@ -146,7 +146,11 @@ class Parameter(Possession):
 
     ``value`` reads it, as an array that cannot be written to. Assigning checks shape and dtype and copies; an optimizer
     may write in place only while nobody else holds the array, so that recorded values stay what they were.
+
+    ``trainable`` is False where ``Module.freeze`` has taken it out of training.
     """
+
+    trainable = True
 
     def __init__(self, short_name: str, value: Any):
         super().__init__(short_name, value)

@@ -5,6 +5,7 @@ import reprlib
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from types import MemberDescriptorType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -27,7 +28,11 @@ class Module(Function):
 
     Inputs are read off the signature of ``call``. They and the parameters may also be declared:
     ``super().__init__(inputs=(Variable("x"),), params=(Parameter("w", w0),))``; ``self.param("w")`` reads one.
+
+    ``training``, True at first, tells layers such as dropout which of their two behaviours is asked for.
     """
+
+    training = True
 
     def __init__(self, inputs: Iterable[Variable] | None = None, params: Iterable[Parameter] | None = None):
         if inputs is not None:
@@ -94,13 +99,15 @@ class Module(Function):
         declared = self.__dict__.get("_variables")
         if declared is None:
             names = signature_of(type(self)).names
-            declared = self.__dict__.setdefault("_variables", Declared({name: Variable(name) for name in names}))
+            declared = self.__dict__.setdefault("_variables", Declared({name: Variable(name) for name in names}, True))
         return declared.variables
 
     def _checked_inputs(self, inputs, settings):
         """The inputs that ``call`` takes; TypeError for too few, a warning for those beyond."""
         signature = signature_of(type(self))
         declared = self.__dict__.get("_variables")
+        if declared is not None and declared.by_signature:
+            declared = None
         most = signature.most if declared is None else len(declared.variables)
         if most is not None and len(inputs) > most:
             warnings.warn(
@@ -177,14 +184,63 @@ class Module(Function):
         """Every Parameter once."""
         return list(self.named_parameters().values())
 
+    def trainable_parameters(self) -> dict[str, Parameter]:
+        """Every Parameter that is not frozen, by its path: those the gradient of the module has."""
+        return {path: p for path, p in self.named_parameters().items() if p.trainable}
+
     def tree_flatten(self):
-        """As a container a Module holds its Parameters."""
-        named = self.named_parameters()
+        """As a container a Module holds its Parameters; those that are frozen are constants."""
+        named = self.trainable_parameters()
         return list(named), list(named.values())
 
     def tree_unflatten(self, children):
         """What has the structure of a Module, its gradient say, is a dict keyed by parameter name."""
-        return dict(zip(self.named_parameters(), children, strict=True))
+        return dict(zip(self.trainable_parameters(), children, strict=True))
+
+    # ---- how it is trained ----
+
+    def train(self, mode: bool = True) -> "Module":
+        """Set ``training`` on the module and on those in it, True by default; gives the module."""
+        if not isinstance(mode, bool):
+            raise TypeError(f"train() takes True or False.\n  got:      {_in_short(mode)}")
+        for each in (self, *self.named_modules().values()):
+            each.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        """Set ``training`` to False, for use after training: what ``train(False)`` does; gives the module."""
+        return self.train(False)
+
+    def freeze(self, *paths: str) -> "Module":
+        """Train the Parameters on these paths no more; all of them without a path. Gives the module.
+
+        A path is that of a Parameter or of a module, ``layers.0``, and may hold ``*`` and ``?``: ``*.bias``. For
+        transforms with respect to the module a frozen Parameter is a constant, the gradients do not name it, and
+        optimizers leave it as it is. ``parameter.trainable`` says which are frozen; the graph of a call still shows the
+        gradient of every Parameter. ValueError for a path that is no Parameter's.
+        """
+        return self._set_trainable(paths, False)
+
+    def unfreeze(self, *paths: str) -> "Module":
+        """Train the Parameters on these paths again; all of them without a path. Gives the module."""
+        return self._set_trainable(paths, True)
+
+    def _set_trainable(self, paths, trainable):
+        named = self.named_parameters()
+        chosen: dict[str, Parameter] = {} if paths else named
+        for pattern in paths:
+            met = {
+                path: p for path, p in named.items() if fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}.*")
+            }
+            if not met:
+                raise ValueError(
+                    f"{type(self).__name__} has no parameter on the path {pattern!r}.\n"
+                    f"  expected: {', '.join(named) or 'none: it owns no parameter'}; a part up to a dot; * and ?"
+                )
+            chosen.update(met)
+        for parameter in chosen.values():
+            parameter.trainable = trainable
+        return self
 
     def to(self, backend=None) -> "Module":
         """Move everything that the module owns to another backend, in place; gives the module."""
@@ -220,12 +276,12 @@ def _built(name: str, fn: Callable) -> Module:
 
 
 class Declared:
-    """The Variables of a Module, by short name; kept apart from what it owns."""
+    """The Variables of a Module, by short name; kept apart from what it owns. ``call`` may have more, with defaults."""
 
-    __slots__ = ("variables",)
+    __slots__ = ("by_signature", "variables")
 
-    def __init__(self, variables: dict[str, Variable]):
-        self.variables = variables
+    def __init__(self, variables: dict[str, Variable], by_signature: bool = False):
+        self.variables, self.by_signature = variables, by_signature
 
 
 class CallSignature(NamedTuple):

@@ -133,7 +133,7 @@ class Tensor(ArrayLike):
     @property
     def value(self) -> Any:
         """The array, or the Python number, without its history. NumPy arrays are read-only: copy to write."""
-        backend = BACKEND_BY_TYPE.get(type(self._value))
+        backend = BACKEND_BY_TYPE.get(type(self._value)) or backends.backend_of(self._value)
         return self._value if backend is None else backend.read_only(self._value)
 
 
@@ -148,7 +148,8 @@ def tensor_of(value, record=None) -> Tensor:
 def owned_value(x: Any) -> Any:
     """The value of an operand, a copy where the caller could write to it."""
     value = operand(x)[0]
-    return HOST.own(value) if BACKEND_BY_TYPE.get(type(value)) is HOST and HOST.is_writable(value) else value
+    xp = BACKEND_BY_TYPE.get(type(value)) or backends.backend_of(value)
+    return xp.own(value) if xp is not None and xp.is_writable(value) else value
 
 
 class Output:
@@ -261,7 +262,8 @@ def _apply(operator, inputs):
     result = tensor_of(y)
     if operator.makes_view:
         result.is_view = True
-    if xp.is_mutable and (operator.makes_view or y is values[0] or y.base is not None):
+    # An array that does not say whether it is a view (the standard's need not) may be one.
+    if xp.is_mutable and (operator.makes_view or y is values[0] or getattr(y, "base", y) is not None):
         _own_views(operator, inputs, values, result, xp)
         y = result._value
     if tracked and operator.differentiable and CONTEXT.get().recording and xp.is_inexact(y.dtype):

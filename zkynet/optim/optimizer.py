@@ -69,8 +69,9 @@ class Optimizer:
     def update(self, model: Module, grads: Mapping[str, Any]) -> None:
         """Move every parameter of ``model`` one step, in place.
 
-        ``grads`` holds a gradient for each path of ``model.named_parameters()``, of its shape, as
-        ``zk.value_and_grad`` gives them; another dtype is converted. Arrays that somebody else holds, a
+        ``grads`` holds a gradient for each path of ``model.trainable_parameters()``, of its shape, as
+        ``zk.value_and_grad`` gives them; another dtype is converted. Frozen parameters stay as they are, and so do
+        their slots. Arrays that somebody else holds, a
         ``parameter.value`` taken earlier, keep their numbers. The state begins with the first update, and follows when
         the model moves to another backend.
 
@@ -80,7 +81,7 @@ class Optimizer:
         named = _parameters_of(model, type(self).__name__)
         _check_names(named, grads)
         groups = {name: _array_and_gradient(name, each, grads[name]) for name, each in named.items()}
-        self._add_slots(groups)
+        self._add_slots(model, groups)
         step = self.state["step"] + 1
         scalars = self.scalars(step)
         for xp, names in _by_backend(groups).items():
@@ -89,7 +90,7 @@ class Optimizer:
                 self._keep(name, named[name], arrays)
         self.state["step"] = step
 
-    def _add_slots(self, groups: dict[str, list]) -> None:
+    def _add_slots(self, model: Module, groups: dict[str, list]) -> None:
         """Put the slots of every parameter behind its [p, g]."""
         if self.slots and not self.state[self.slots[0]]:
             begun = [self.begin(_backend_of(group[0]), group[0]) for group in groups.values()]
@@ -97,8 +98,9 @@ class Optimizer:
                 self.state[slot] = dict(zip(groups, [arrays[i] for arrays in begun], strict=True))
         for slot in self.slots:
             kept = self.state[slot]
-            if kept.keys() != groups.keys():
-                raise self._foreign(slot, sorted(kept.keys() ^ groups.keys()))
+            differing = kept.keys() ^ groups.keys()
+            if differing and not (differing <= kept.keys() and differing <= model.named_parameters().keys()):
+                raise self._foreign(slot, sorted(differing))  # else what is frozen now keeps its slots
             for name, group in groups.items():
                 if kept[name].shape != group[0].shape:
                     raise self._foreign(slot, [name])
@@ -165,7 +167,7 @@ def _parameters_of(model: Any, owner: str) -> dict[str, Parameter]:
             f"{owner}.update changes the parameters of a Module.\n  got:      {type(model).__name__}\n"
             f"  expected: {owner}.update(model, grads), with the gradients of zk.value_and_grad(loss)(model, ...)"
         )
-    return model.named_parameters()
+    return model.trainable_parameters()
 
 
 def _check_names(named: Mapping[str, Parameter], grads: Any) -> None:

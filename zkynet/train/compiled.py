@@ -113,7 +113,8 @@ class _Plan:
 
     def __init__(self, model: Module, optimizer: Optimizer):
         self.model, self.optimizer = model, optimizer
-        self.parameters: dict[str, Parameter] = model.named_parameters()
+        self.parameters: dict[str, Parameter] = model.trainable_parameters()
+        self.frozen = [p for p in model.named_parameters().values() if not p.trainable]
         self.states: list[State] = []
         self.generators: list[Generator] = []
         self.others: list[Parameter] = []  # of other modules: read, never changed
@@ -124,10 +125,10 @@ class _Plan:
         self.compiles = homes != {None} and all(_compiles(xp) for xp in homes if xp is not None)
         if self.compiles:
             self.xp = backends.common_backend([xp for xp in homes if xp is not None])
-            self.add(model.named_states().values())
+            self.add([*model.named_states().values(), *self.frozen])
             for name, parameter in self.parameters.items():
                 _check_array(name, parameter)
-            optimizer._add_slots({name: [p._value, p._value] for name, p in self.parameters.items()})
+            optimizer._add_slots(model, {name: [p._value, p._value] for name, p in self.parameters.items()})
         self.state = optimizer.state
         self._look()
 
@@ -168,6 +169,8 @@ class _Plan:
             self.state is self.optimizer.state
             and self._kinds == {type(p._value) for p in self.parameters.values()}
             and self._ids == self._now()
+            and all([p.trainable for p in self.parameters.values()])
+            and not any([p.trainable for p in self.frozen])
         )
 
 
@@ -194,7 +197,7 @@ class _Program:
         self.owned = [*plan.parameters.values(), *plan.states]
         self.others, self.generators = list(plan.others), list(plan.generators)
         self.drawn: list[int] = []  # by each generator in a step; known once it is traced
-        self.compiled = _compiled(plan.xp, self._traced)
+        self.compiled = plan.xp.compile(self._traced, donated=0)
 
     def run(self, batch: list[Any]) -> Any:
         """One step: the loss, with the model and the optimizer moved on."""
@@ -301,15 +304,6 @@ def _lent(possessions: list[Any], arrays: list[Any]) -> Iterator[None]:
 
 def _compiles(xp: Any) -> bool:
     return xp.compile(_compiles) is not _compiles
-
-
-def _compiled(xp: Any, f: Callable[..., Any]) -> Callable[..., Any]:
-    """``f`` compiled, its first argument given away where the library can reuse memory."""
-    if xp.name == "jax":
-        import jax
-
-        return jax.jit(f, donate_argnums=0)
-    return xp.compile(f)
 
 
 def _argument(xp: Any, i: int, x: Any) -> Any:

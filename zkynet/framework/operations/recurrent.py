@@ -6,7 +6,7 @@ Weights stand as in ``linear``: w_x (inputs, gates * H), w_h (H, gates * H). Seq
 from zkynet.backends.errors import ShapeError
 
 from ..operator import Operator
-from ..record import Tensor, apply, shape_of
+from ..record import Tensor, apply, kind_of, shape_of
 from .activation import relu, sigmoid
 from .comparison import greater
 from .constants import beside
@@ -65,27 +65,28 @@ def gru_cell(x, h, w_x, w_h, bias=None, bias_h=None) -> Tensor:
     return _gru_step(_inner("gru_cell", x, h, w_x, w_h, bias, 3), h, w_h, bias_h)
 
 
-def rnn(x, h, w_x, w_h, bias=None, *, activation="tanh", reverse=False, lengths=None):
+def rnn(x, h, w_x, w_h, bias=None, *, activation="tanh", reverse=False, lengths=None, mask=None):
     """``rnn_cell`` over x (T, N, I): all states (T, N, H), and the last one.
 
     ``reverse`` goes from the last time to the first; two of them, joined by ``concat``, are bidirectional. ``lengths``
-    (N,): beyond a row's length its state stays as it is, and the outputs are 0.
+    (N,): beyond a row's length its state stays as it is, and the outputs are 0. A boolean ``mask`` (T, N) says so of each
+    time.
     """
     parts = _inner("rnn", x, h, w_x, w_h, bias, 1)
-    ys, (h,) = _over_time(parts, (h,), lambda p, h: (_rnn_step(p, h, w_h, activation),), reverse, lengths)
+    ys, (h,) = _over_time(parts, (h,), lambda p, h: (_rnn_step(p, h, w_h, activation),), reverse, lengths, mask)
     return ys, h
 
 
-def lstm(x, state, w_x, w_h, bias=None, *, reverse=False, lengths=None):
+def lstm(x, state, w_x, w_h, bias=None, *, reverse=False, lengths=None, mask=None):
     """``lstm_cell`` over x (T, N, I): all h (T, N, H), and the last (h, c); the settings are those of ``rnn``."""
     parts = _inner("lstm", x, state[0], w_x, w_h, bias, 4)
-    return _over_time(parts, tuple(state), lambda p, h, c: _lstm_step(p, h, c, w_h), reverse, lengths)
+    return _over_time(parts, tuple(state), lambda p, h, c: _lstm_step(p, h, c, w_h), reverse, lengths, mask)
 
 
-def gru(x, h, w_x, w_h, bias=None, bias_h=None, *, reverse=False, lengths=None):
+def gru(x, h, w_x, w_h, bias=None, bias_h=None, *, reverse=False, lengths=None, mask=None):
     """``gru_cell`` over x (T, N, I): all h (T, N, H), and the last one; the settings are those of ``rnn``."""
     parts = _inner("gru", x, h, w_x, w_h, bias, 3)
-    ys, (h,) = _over_time(parts, (h,), lambda p, h: (_gru_step(p, h, w_h, bias_h),), reverse, lengths)
+    ys, (h,) = _over_time(parts, (h,), lambda p, h: (_gru_step(p, h, w_h, bias_h),), reverse, lengths, mask)
     return ys, h
 
 
@@ -102,17 +103,22 @@ def _inner(who, x, h, w_x, w_h, bias, gates):
     return linear(x, w_x, bias)
 
 
-def _over_time(parts, state, step, reverse, lengths):
+def _over_time(parts, state, step, reverse, lengths, mask):
     """``step`` for one time after the other: the first part of each state, and the last state."""
     times, *row = shape_of(parts)
+    if mask is not None and (lengths is not None or shape_of(mask) != (times, *row[:-1]) or kind_of(mask) != "bool"):
+        raise ShapeError(
+            f"a mask of shape {shape_of(mask)} does not fit.\n"
+            f"  expected: booleans of shape {(times, *row[:-1])}, and no lengths beside it"
+        )
     each = apply(Parts(times, -len(row) - 1), parts) if times > 1 else [parts]
     found: list = [None] * times
     for t in reversed(range(times)) if reverse else range(times):
         new = step(reshape(each[t], tuple(row)), *state)
-        if lengths is None:
+        if lengths is None and mask is None:
             state, found[t] = new, new[0]
         else:
-            alive = expand_dims(greater(lengths, t), -1)
+            alive = expand_dims(getitem(mask, t) if lengths is None else greater(lengths, t), -1)
             state = tuple(where(alive, a, b) for a, b in zip(new, state, strict=True))
             found[t] = where(alive, new[0], 0.0)
     return stack(found), state
