@@ -87,8 +87,10 @@ def __getattr__(name: str):
         return importlib.import_module(f"zkynet.{name}")
     if name in _IMPLICIT:
         return getattr(importlib.import_module("zkynet.implicit"), name)
+    if name == "summary":
+        return importlib.import_module("zkynet.visual").summary
     raise AttributeError(f"module 'zkynet' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_IMPLICIT})
+    return sorted({*globals(), *_LAZY, *_IMPLICIT, "summary"})

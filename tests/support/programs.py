@@ -46,7 +46,7 @@ PAIRS = (
     "op.add(a, b) / 2.0", "op.subtract(a, b)", "op.multiply(op.tanh(a), b)", "op.divide(a, 1.5 + op.square(b))",
     "op.maximum(a, b)", "op.minimum(a, b)", "op.fmax(a, b)", "op.fmin(a, b)", "op.hypot(a, 1.0 + op.square(b)) / 2.0",
     "op.atan2(a, 1.5 + op.square(b))", "op.pow(1.5 + op.sin(a), op.tanh(b))", "op.logaddexp(a, b)",
-    "op.logaddexp2(a, b)", "op.copysign(a, b)", "op.lerp(a, b, 0.3)", "op.where(a > b, a, 0.5 * b)",
+    "op.logaddexp2(a, b)", "op.copysign(a, b)", "op.lerp(a, b, 0.3)", "op.where(a > b + 0.03, a, 0.5 * b)",
     "op.xlogy(1.5 + op.sin(a), 1.5 + op.cos(b))", "op.xlog1py(op.tanh(a), op.square(b))",
     "op.float_power(1.5 + op.sin(a), op.tanh(b))", "op.choices([a < -0.5, a < 0.5], [op.sin(a), b], 0.25)",
     "op.multiply_no_nan(op.tanh(a), b)", "op.huber_loss(op.tanh(a), b, reduction='none')",

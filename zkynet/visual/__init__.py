@@ -1,4 +1,4 @@
-"""Drawings of computation graphs: ``plot_cg(result)``.
+"""Drawings of computation graphs: ``plot_cg(result)``; models as tables: ``summary(model, shape)``.
 
 The layout and the SVG are our own, so that NumPy is all it needs; PNG files and windows come from matplotlib.
 ``Picture`` and its parts describe a drawing of anything else, and ``Drawing(picture)`` draws it.
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zkynet.visual.picture import PictureBox as PictureBox
     from zkynet.visual.picture import PictureEdge as PictureEdge
     from zkynet.visual.picture import PictureNode as PictureNode
+    from zkynet.visual.table import Summary as Summary
+    from zkynet.visual.table import summary as summary
     from zkynet.visual.values import short_value as short_value
 
 # Where each name comes from; loaded when first asked for.
@@ -29,6 +31,8 @@ _HOME = {
     "fold": "folding",
     "plot_cg": "drawing",
     "short_value": "values",
+    "Summary": "table",
+    "summary": "table",
 }
 
 __all__ = sorted(_HOME)

@@ -182,13 +182,24 @@ def pairs(padding, count, who="conv"):
 
 
 def conv_input(h, w, size, stride, padding, dilation, groups) -> Tensor:
-    """The transpose of ``conv`` in x; the settings are tuples, ``size`` the shape of x."""
-    return apply(ConvInput(tuple(size), stride, padding, dilation, groups), h, w)
+    """The transpose of ``conv`` in x, from h, of the shape of its result; ``size`` is the shape of x.
+
+    The settings are numbers, or one a spatial axis, as for ``conv``. ``conv_transpose`` finds the size itself.
+    """
+    size = tuple(size)
+    return apply(ConvInput(size, *_settings("conv_input", size, stride, padding, dilation), groups), h, w)
 
 
 def conv_filter(x, h, size, stride, padding, dilation, groups) -> Tensor:
-    """The transpose of ``conv`` in w; the settings are tuples, ``size`` the shape of w."""
-    return apply(ConvFilter(tuple(size), stride, padding, dilation, groups), x, h)
+    """The transpose of ``conv`` in w, from h, of the shape of its result; ``size`` is the shape of w."""
+    size = tuple(size)
+    return apply(ConvFilter(size, *_settings("conv_filter", size, stride, padding, dilation), groups), x, h)
+
+
+def _settings(who, size, stride, padding, dilation):
+    """Stride, padding and dilation a spatial axis, as the operators take them."""
+    n = len(size) - 2
+    return each(stride, n, "stride", 1, who), pairs(padding, n, who), each(dilation, n, "dilation", 1, who)
 
 
 def conv_transpose(x, w, stride=1, padding=0, output_padding=0, dilation=1, groups=1) -> Tensor:
