@@ -10,6 +10,7 @@ import pytest
 
 import zkynet as zk
 from support.engine import equal
+from zkynet import backends
 from zkynet.errors import CotangentError, NotDifferentiableError, ShapeError
 from zkynet.framework import op
 
@@ -341,3 +342,11 @@ def test_everything_has_a_short_representation():
     assert len(repr(op.zeros((1000, 1000)))) < 500
     assert len(repr(zk.Generator(0))) < 100
     assert len(repr(Net())) < 500
+
+
+def test_a_possession_of_another_is_copied_where_it_is(backend):
+    first = zk.Parameter("w", backend.asarray(np.arange(3.0, dtype=np.float32)))
+    for kind in (zk.Parameter, zk.State, zk.Constant):
+        second = kind("v", first)
+        assert backends.backend_of(second.value) is backend and second.value.dtype == first.value.dtype
+    assert zk.Parameter("n", zk.Parameter("m", 0.5)).value == 0.5

@@ -82,6 +82,8 @@ class Variable(Input):
 
 def owned(value: Any, what: str) -> Any:
     """A copy of ``value`` that nobody else can write to: a Python number as it is, anything else an array."""
+    if isinstance(value, Possession):
+        value = value._value  # another's stays on its backend
     if type(value) in (int, float, complex):
         return value
     backend = backends.backend_of(value)

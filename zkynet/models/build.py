@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from zkynet.framework.computation_graph import Module
+from zkynet.models.autoencoders import autoencoder, variational_autoencoder
 from zkynet.models.convolutional import cnn
+from zkynet.models.exclusive_or import xor
 from zkynet.models.feedforward import fcn
-from zkynet.nn import Sequential
+from zkynet.models.sequences import recurrent
+from zkynet.models.transformers import language_model, transformer
 
-MODELS: dict[str, Callable[..., Sequential]] = {"cnn": cnn, "fcn": fcn}
+MODELS: dict[str, Callable[..., Module]] = {
+    "autoencoder": autoencoder,
+    "cnn": cnn,
+    "fcn": fcn,
+    "language_model": language_model,
+    "recurrent": recurrent,
+    "transformer": transformer,
+    "variational_autoencoder": variational_autoencoder,
+    "xor": xor,
+}
 
 
-def build(description: Mapping[str, Any], **settings: Any) -> Sequential:
+def build(description: Mapping[str, Any], **settings: Any) -> Module:
     """Return the model that ``description`` names: ``{"name": "fcn", "settings": {"sizes": [64, 32, 10]}}``.
 
     A description is plain data, what JSON holds; ``settings`` such as ``seed`` come on top of its own. ValueError where

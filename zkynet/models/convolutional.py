@@ -9,6 +9,7 @@ from typing import Any
 from zkynet import nn
 from zkynet.backends.errors import ShapeError
 from zkynet.framework.computation_graph import Generator
+from zkynet.nn.dropout import Dropout
 
 KERNEL = 3
 
@@ -20,6 +21,7 @@ def cnn(
     classes: int = 10,
     seed: Generator | int = 0,
     *,
+    dropout: float = 0.0,
     init: nn.initializers.Initializer = nn.he_normal,
     dtype: Any = "float32",
 ) -> nn.Sequential:
@@ -27,9 +29,10 @@ def cnn(
 
     ``picture`` is (channels, height, width); samples may come as rows of numbers. Each of ``convolutions`` is (outputs,
     stride, padding) of one with 3 x 3 kernels; behind them stand a hidden layer and the output layer, and a ReLU behind
-    all but the last. The weights are drawn from ``seed`` with ``init``: the same numbers on every backend; biases begin
-    at zero. All parameters have ``dtype``. ValueError for sizes below 1; ShapeError, a ValueError, where the kernels do
-    not fit into what is left of the picture.
+    all but the last. ``dropout`` is the rate at which hidden units are dropped in training. The weights are drawn from
+    ``seed`` with ``init``: the same numbers on every backend; biases begin at zero. All parameters have ``dtype``.
+    ValueError for sizes below 1; ShapeError, a ValueError, where the kernels do not fit into what is left of the
+    picture.
     """
     generator = nn.as_generator(seed)
     channels, height, width = picture
@@ -41,7 +44,8 @@ def cnn(
         height, width = (_smaller(size, stride, padding, picture) for size in (height, width))
     inputs = math.prod((channels, height, width))
     layers += [nn.Flatten(), nn.Linear(inputs, hidden, generator, init=init, dtype=dtype), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(hidden, classes, generator, init=init, dtype=dtype))
+    output = nn.Linear(hidden, classes, generator, init=init, dtype=dtype)
+    return nn.Sequential(*layers, *[Dropout(dropout, generator)] * (dropout > 0), output)
 
 
 def _smaller(size: int, stride: int, padding: int, picture: Sequence[int]) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from zkynet import backends
 from zkynet.backends.errors import ShapeError
 from zkynet.framework import op
 from zkynet.framework.computation_graph import Generator, Module, Parameter
 from zkynet.nn.initializers import Initializer, glorot_uniform
+from zkynet.nn.layer import drawn, filled, given, is_size, names_itself
 
 
 class Linear(Module):
@@ -36,43 +36,23 @@ class Linear(Module):
         init: Initializer = glorot_uniform,
         dtype: Any = None,
     ):
-        if _is_size(inputs):
+        if is_size(inputs):
             shape = _checked_sizes(inputs, outputs)
-            weight, offset = self._begin(shape, generator, bias, init, dtype or "float32")
+            weight = drawn("Linear", f"{shape[0]}, {shape[1]}", shape, generator, init, dtype, shape)
+            offset = filled(shape[1:], 0, dtype) if bias else None
         else:
-            weight, offset = _given(inputs, dtype), None if outputs is None else _given(outputs, dtype)
+            weight, offset = given(inputs, dtype), None if outputs is None else given(outputs, dtype)
             _check_given(weight, offset)
         self.inputs, self.outputs = weight.shape
         self.weight = Parameter("weight", weight)
         self.bias = None if offset is None else Parameter("bias", offset)
 
-    @staticmethod
-    def _begin(
-        shape: tuple[int, int], generator: Generator | int | None, bias: bool, init: Initializer, dtype: Any
-    ) -> tuple[Any, Any]:
-        if generator is None:
-            raise TypeError(
-                f"Linear{shape} draws its weights and needs a generator.\n"
-                f"  expected: Linear({shape[0]}, {shape[1]}, zk.Generator(seed)), or an int seed in its place\n"
-                "One generator can serve a whole model: every draw moves it on."
-            )
-        xp = backends.default_backend()
-        offset = xp.zeros(shape[1:], dtype=xp.dtype(dtype)) if bias else None
-        return init(shape, generator, dtype=dtype, fans=shape), offset
-
+    @names_itself
     def call(self, x: Any) -> Any:
-        try:
-            return op.linear(x, self.weight, self.bias)
-        except ShapeError as error:
-            error.add_note(f"in {self!r}")
-            raise
+        return op.linear(x, self.weight, self.bias)
 
     def __repr__(self) -> str:
         return f"Linear({self.inputs}, {self.outputs}{'' if self.bias is not None else ', bias=False'})"
-
-
-def _is_size(x: Any) -> bool:
-    return hasattr(x, "__index__") and not getattr(x, "shape", ())
 
 
 def _checked_sizes(inputs: Any, outputs: Any) -> tuple[int, int]:
@@ -86,14 +66,6 @@ def _checked_sizes(inputs: Any, outputs: Any) -> tuple[int, int]:
     if min(sizes) < 1:
         raise ValueError(f"Linear: sizes are at least 1.\n  got:      {sizes[0]} inputs, {sizes[1]} outputs")
     return sizes
-
-
-def _given(array: Any, dtype: Any) -> Any:
-    """``array`` as an array of its backend, a list as one of the default backend, in ``dtype``."""
-    xp = backends.backend_of(array)
-    if xp is None:
-        xp, dtype = backends.default_backend(), dtype or "float32"
-    return xp.asarray(array, dtype=None if dtype is None else xp.dtype(dtype))
 
 
 def _check_given(weight: Any, bias: Any) -> None:

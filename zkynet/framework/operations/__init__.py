@@ -105,7 +105,6 @@ from .control import (
     argmin,
     copy,
     eye,
-    finfo,
     is_complex,
     is_traced,
     ones,
@@ -145,6 +144,34 @@ from .distances import (
     squared_error,
     triplet,
 )
+from .dtypes import (
+    NamespaceInfo,
+    broadcast_shapes,
+    can_cast,
+    complex64,
+    complex128,
+    e,
+    finfo,
+    float32,
+    float64,
+    from_dlpack,
+    iinfo,
+    inf,
+    int8,
+    int16,
+    int32,
+    int64,
+    isdtype,
+    nan,
+    newaxis,
+    pi,
+    result_type,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .dtypes import boolean as bool
 from .elementwise import (
     abs,
     add,
@@ -166,7 +193,7 @@ from .elementwise import (
     subtract,
     where,
 )
-from .embedding import bilinear, embedding, embedding_bag
+from .embedding import bilinear, embedding, embedding_bag, embedding_rows
 from .exponential import exp, exp2, expm1, log, log1p, log2, log10, xlog1py, xlogy
 from .gates import (
     geglu,
@@ -212,6 +239,7 @@ from .log_space import (
     logmeanexp,
     softplus,
 )
+from .loops import cond, map, scan, while_loop
 from .loss import (
     bernoulli_nll,
     binary_cross_entropy,
@@ -459,6 +487,8 @@ def __getattr__(name: str):
 
 is_host = False
 
+__array_namespace_info__ = NamespaceInfo
+__array_api_version__ = "2025.12"
 mult = multiply
 identity = copy
 fft = SimpleNamespace(

@@ -6,10 +6,9 @@ from ..axes import normalize_axis
 from ..operator import Elementwise, Undifferentiable
 from ..quick import binary, unary
 from ..record import PYTHON_NUMBERS, Tensor, apply, dtype_of, kind_of, operand, shape_of
-from .comparison import equal, isnan
 from .complex import complex, imag, real
-from .control import finfo
-from .elementwise import add, astype, multiply, positive, pow, share, subtract, where
+from .dtypes import finfo
+from .elementwise import add, astype, multiply, positive, pow, share, subtract
 from .shape import reshape
 
 
@@ -213,6 +212,23 @@ def _doubled(x):
     return astype(x, "complex128" if kind_of(x) == "complex" else "float64")
 
 
+class NanToNum(Elementwise):
+    """x with ``nan``, ``high`` and ``low`` in place of NaN and the two infinities, which receive nothing."""
+
+    masks = True
+
+    def __init__(self, nan, high, low):
+        self.nan, self.high, self.low = nan, high, low
+
+    def forward(self, xp, x):
+        y = xp.where(xp.isnan(x), self.nan, x)
+        y = xp.where(x == float("inf"), self.high, y)
+        return xp.where(x == -float("inf"), self.low, y)
+
+    def vjp_x(self, xp, g, x):
+        return xp.select(xp.isfinite(x), g)
+
+
 def nan_to_num(x, *, nan=0.0, posinf=None, neginf=None) -> Tensor:
     """x with NaN and infinities replaced by numbers: the largest of its dtype where ``posinf``, ``neginf`` are None.
 
@@ -226,9 +242,9 @@ def nan_to_num(x, *, nan=0.0, posinf=None, neginf=None) -> Tensor:
         return positive(x)
     dtype = dtype_of(x)
     limits = finfo("float64" if dtype is float else dtype)
-    x = where(isnan(x), nan, x)
-    x = where(equal(x, float("inf")), float(limits.max) if posinf is None else posinf, x)
-    return where(equal(x, -float("inf")), float(limits.min) if neginf is None else neginf, x)
+    high = float(limits.max) if posinf is None else posinf
+    low = float(limits.min) if neginf is None else neginf
+    return apply(NanToNum(float(nan), float(high), float(low)), x)
 
 
 def scale(x, y, axis=1) -> Tensor:

@@ -37,10 +37,10 @@ def rollaxis(x, axis, start=0) -> Tensor:
     return moveaxis(x, axis, start - (axis < start))
 
 
-def broadcast_arrays(*arrays) -> list[Tensor]:
+def broadcast_arrays(*arrays) -> tuple[Tensor, ...]:
     """The arrays, each repeated to the shape that they have in common."""
     full = broadcast_shapes(*[shape_of(a) for a in arrays])
-    return [broadcast_to(a, full) for a in arrays]
+    return tuple(broadcast_to(a, full) for a in arrays)
 
 
 def ravel(x) -> Tensor:
@@ -133,8 +133,14 @@ def repeat(x, repeats, axis=None) -> Tensor:
     counts = _host(repeats)
     if counts.ndim and counts.shape not in ((size,), (1,)):
         raise ValueError(f"repeat: {counts.shape[0]} counts for {size} entries along axis {axis}")
-    index = [i for i, n in enumerate(HOST.broadcast_to(counts, (size,)).tolist()) for _ in range(n)]
-    return take(x, HOST.asarray(index, dtype=HOST.int64), axis=where)
+    if counts.size == 1 and int(counts.reshape(())) >= 0:
+        n = int(counts.reshape(()))
+        shape = shape_of(x)
+        head, tail = shape[: len(shape) + where + 1], shape[len(shape) + where + 1 :]
+        spread = broadcast_to(reshape(x, (*head, 1, *tail)), (*head, n, *tail))
+        return reshape(spread, (*head[:-1], size * n, *tail))
+    index = HOST.repeat(HOST.arange(size), HOST.broadcast_to(counts, (size,)))
+    return take(x, index, axis=where)
 
 
 def _host(x):

@@ -6,7 +6,7 @@ from zkynet.backends.errors import ShapeError
 
 from ..axes import normalize_axis
 from ..operator import Operator
-from ..record import Tensor, apply, kind_of, shape_of
+from ..record import HOST, Tensor, apply, kind_of, shape_of
 from .activation import shift, softmax
 from .comparison import greater, logical_and
 from .constants import backend_of, beside
@@ -142,9 +142,9 @@ def rotary_embedding(x, positions=None, *, base=10000.0, interleaved=False) -> T
     spots = list(range(steps)) if positions is None else list(positions)
     if len(spots) != steps:
         raise ShapeError(f"rotary_embedding: {len(spots)} positions for {steps} steps of x {shape}")
-    angles = [[float(p) * base ** (-i / half) for i in range(half)] for p in spots]
-    c = reshape(beside([[math.cos(a) for a in row] for row in angles], x), (steps, half))
-    s = reshape(beside([[math.sin(a) for a in row] for row in angles], x), (steps, half))
+    speeds = base ** (HOST.arange(half) * (-1 / (half or 1)))
+    angles = HOST.reshape(HOST.asarray(spots, dtype=HOST.float64), (steps, 1)) * speeds
+    c, s = beside(HOST.cos(angles), x), beside(HOST.sin(angles), x)
     if interleaved:
         pairs = reshape(x, (*shape[:-1], half, 2))
         a, b = getitem(pairs, (Ellipsis, 0)), getitem(pairs, (Ellipsis, 1))

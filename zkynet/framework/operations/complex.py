@@ -5,7 +5,8 @@ import math
 from ..operator import Elementwise
 from ..record import Tensor, apply, kind_of, operand
 from .comparison import all
-from .control import finfo, is_traced
+from .control import is_traced
+from .dtypes import finfo
 from .elementwise import abs, multiply, positive
 from .trigonometric import atan2, cos, sin
 

@@ -5,6 +5,7 @@ from zkynet import backends
 from ..axes import normalize_axis, size_of
 from ..operator import Operator
 from ..record import HOST, PYTHON_NUMBERS, Tensor, apply, operand
+from .dtypes import name_of, on_device
 
 
 class StopGradient(Operator):
@@ -44,73 +45,97 @@ def copy(x) -> Tensor:
     return apply(_copy, x)
 
 
-def asarray(x, dtype=None, copy=None) -> Tensor:
-    """x as a Tensor: arrays on their backend, numbers and lists on the default one. A Tensor keeps its history."""
+_copy_of = copy  # where a parameter has its name
+
+
+def asarray(x, dtype=None, copy=None, device=None) -> Tensor:
+    """x as a Tensor: arrays on their backend, numbers and lists on the default one. A Tensor keeps its history.
+
+    ``copy=True`` gives it memory of its own, differentiable. ValueError for ``copy=False`` where x is no Tensor of that
+    dtype: what a Tensor holds is never shared with the caller.
+    """
     from .elementwise import astype
 
     value, record = operand(x)
+    same = dtype is None or (hasattr(value, "dtype") and name_of(value) == name_of(dtype))
     if record is not None or isinstance(x, Tensor):
         tensor = x if isinstance(x, Tensor) else Tensor(value, record)
-        return tensor if dtype is None else astype(tensor, dtype)
+        if not same:
+            _check_copied(copy)
+            tensor = astype(tensor, dtype)
+        elif copy:
+            tensor = _copy_of(tensor)
+        return on_device(tensor, device, "asarray")
+    _check_copied(copy)
     xp = backends.default_backend() if type(value) in PYTHON_NUMBERS else backends.backend_of(value)
     array = xp.asarray(value) if dtype is None else xp.asarray(value, dtype=xp.dtype(dtype))
-    return Tensor(xp.own(array) if array is x else array)
+    return on_device(Tensor(xp.own(array) if array is x else array), device, "asarray")
 
 
-def zeros(shape, dtype=None) -> Tensor:
+def _check_copied(copy):
+    if copy is False:
+        raise ValueError("asarray: copy=False cannot be kept here; only a Tensor of that dtype is taken as it is")
+
+
+def zeros(shape, dtype=None, *, device=None) -> Tensor:
     """Zeros on the default backend, float64 unless said otherwise."""
-    return _created("zeros", shape, dtype=dtype)
+    return _created("zeros", shape, dtype=dtype, device=device)
 
 
-def ones(shape, dtype=None) -> Tensor:
+def ones(shape, dtype=None, *, device=None) -> Tensor:
     """Ones on the default backend, float64 unless said otherwise."""
-    return _created("ones", shape, dtype=dtype)
+    return _created("ones", shape, dtype=dtype, device=device)
 
 
-def full(shape, fill_value, dtype=None) -> Tensor:
+def full(shape, fill_value, dtype=None, *, device=None) -> Tensor:
     """``fill_value``, a Python number, repeated, on the default backend."""
-    return _created("full", shape, fill_value, dtype=dtype)
+    return _created("full", shape, fill_value, dtype=dtype, device=device)
 
 
-def arange(start, stop=None, step=1, dtype=None) -> Tensor:
+def arange(start, stop=None, step=1, dtype=None, *, device=None) -> Tensor:
     """``start``, ``start + step``, ... below ``stop``, on the default backend; with one argument from 0 to it."""
-    return _created("arange", *((0, start) if stop is None else (start, stop)), step, dtype=dtype)
+    return _created("arange", *((0, start) if stop is None else (start, stop)), step, dtype=dtype, device=device)
 
 
-def eye(n_rows, n_cols=None, *, k=0, dtype=None) -> Tensor:
+def eye(n_rows, n_cols=None, *, k=0, dtype=None, device=None) -> Tensor:
     """Ones on diagonal ``k``, zeros elsewhere, on the default backend."""
-    return _created("eye", n_rows, n_cols, k=k, dtype=dtype)
+    return _created("eye", n_rows, n_cols, k=k, dtype=dtype, device=device)
 
 
 def linspace(start, stop, num) -> Tensor:
-    """``num`` evenly spaced numbers from ``start`` to ``stop``, both included, on the default backend."""
-    return _created("linspace", start, stop, num)
+    """``num`` evenly spaced numbers from ``start`` to ``stop``, both included, on the default backend.
+
+    NumPy's to the last bit: the libraries round them differently.
+    """
+    return Tensor(backends.default_backend().asarray(HOST.linspace(start, stop, num)))
 
 
-def _created(name, *args, dtype=None, **settings):
+def _created(name, *args, dtype=None, device=None, **settings):
     xp = backends.default_backend()
     if dtype is None and name in ("zeros", "ones", "eye"):
         dtype = xp.float64
     if dtype is not None:
         settings["dtype"] = xp.dtype(dtype)
-    return Tensor(getattr(xp, name)(*args, **settings))
+    return on_device(Tensor(getattr(xp, name)(*args, **settings)), device, name)
 
 
-def zeros_like(x) -> Tensor:
-    """A constant 0 of x's shape, dtype and backend."""
-    return _filled("zeros_like", x, 0.0)
+def zeros_like(x, *, dtype=None, device=None) -> Tensor:
+    """A constant 0 of x's shape and backend, of its dtype unless said otherwise."""
+    return _filled("zeros_like", x, 0.0, dtype, device)
 
 
-def ones_like(x) -> Tensor:
-    """A constant 1 of x's shape, dtype and backend."""
-    return _filled("ones_like", x, 1.0)
+def ones_like(x, *, dtype=None, device=None) -> Tensor:
+    """A constant 1 of x's shape and backend, of its dtype unless said otherwise."""
+    return _filled("ones_like", x, 1.0, dtype, device)
 
 
-def _filled(name, x, number):
+def _filled(name, x, number, dtype, device):
     value = operand(x)[0]
     if type(value) in PYTHON_NUMBERS:
-        return Tensor(number)
-    return Tensor(getattr(backends.backend_of(value), name)(value))
+        return on_device(Tensor(number) if dtype is None else asarray(number, dtype), device, name)
+    xp = backends.backend_of(value)
+    like = getattr(xp, name)
+    return on_device(Tensor(like(value) if dtype is None else like(value, dtype=xp.dtype(dtype))), device, name)
 
 
 def is_complex(dtype) -> bool:
@@ -145,12 +170,6 @@ def argmin(x, axis=None, keepdims=False) -> Tensor:
     """The position of the first smallest entry; integers, without a derivative."""
     value, xp = _array(x)
     return Tensor(xp.argmin(value, axis=_checked("argmin", value.shape, axis), keepdims=keepdims))
-
-
-def finfo(dtype):
-    """What a floating-point dtype can hold, as the array API gives it."""
-    # Written "float32", "array_api_strict.float32" or "<class 'numpy.float32'>".
-    return HOST.finfo(str(dtype).rpartition(".")[2].strip("'>"))
 
 
 def is_traced(x) -> bool:

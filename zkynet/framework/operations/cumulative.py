@@ -6,15 +6,18 @@ derivatives of every order follow, exact with zeros too.
 
 from ..axes import normalize_axis
 from ..record import Tensor, kind_of, shape_of
-from .elementwise import maximum, minimum, multiply, positive, subtract
+from .elementwise import astype, maximum, minimum, multiply, positive, subtract
 from .reduction import _only_axis, widened
 from .shape import broadcast_to, concat, flip, getitem, ones_like_shape
 
 
-def cumulative_prod(x, *, axis=None, reverse=False, include_initial=False) -> Tensor:
-    """The running product along ``axis`` (None: of a 1-D array), with a leading 1 if ``include_initial``."""
+def cumulative_prod(x, *, axis=None, reverse=False, include_initial=False, dtype=None) -> Tensor:
+    """The running product along ``axis`` (None: of a 1-D array), with a leading 1 if ``include_initial``.
+
+    Of x converted to ``dtype`` where that is given.
+    """
     axis = _only_axis(x, axis, "cumulative_prod")
-    x = widened(x)
+    x = widened(x) if dtype is None else astype(x, dtype)
     y = associative_scan(multiply, x, axis=axis, reverse=reverse)
     if not include_initial:
         return y

@@ -3,6 +3,7 @@
 from ..operator import Elementwise
 from ..quick import binary, unary
 from ..record import Tensor, apply, dtype_of, kind_of
+from .dtypes import on_device
 
 
 class Add(Elementwise):
@@ -396,6 +397,9 @@ def silence(g, c) -> Tensor:
     return apply(_silence, g, c)
 
 
-def astype(x, dtype, *, copy=True) -> Tensor:
-    """x in another dtype: a dtype of its backend, of NumPy, or a name. A gradient comes back in x's own dtype."""
-    return apply(AsType(dtype), x)
+def astype(x, dtype, *, copy=True, device=None) -> Tensor:
+    """x in another dtype: a dtype of its backend, of NumPy, or a name. A gradient comes back in x's own dtype.
+
+    ``copy`` changes nothing: whether memory is shared cannot be seen, for no operator writes into its inputs.
+    """
+    return on_device(apply(AsType(dtype), x), device, "astype")

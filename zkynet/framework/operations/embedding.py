@@ -11,6 +11,7 @@ from .indexing import positions, take
 from .linalg import einsum
 from .reduction import max, mean, sum
 from .shape import expand_dims
+from .sorting import unique_inverse
 
 
 def embedding(weight, indices, padding_idx=None) -> Tensor:
@@ -51,6 +52,26 @@ def _any_negative(index) -> bool:
     xp = backends.backend_of(index)
     below = index < 0
     return not xp.is_traced(below) and bool(xp.any(below))
+
+
+def embedding_rows(weight, indices) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of ``weight`` (count, size) that ``indices`` name, each once: ``rows``, ``table`` and ``places``.
+
+    ``rows`` (k,) are their numbers in rising order, ``table`` (k, size) is ``weight[rows]``, and ``places`` has the
+    shape of ``indices``: ``embedding(table, places)`` is ``embedding(weight, indices)``. A gradient with respect to
+    ``table`` is the row-sparse one, of these rows alone::
+
+        rows, table, places = op.embedding_rows(weight, indices)
+        g = zk.grad(lambda table: loss(op.embedding(table, places)))(table)
+        weight = op.scatter_add(weight, rows, -rate * g)
+
+    How many rows there are depends on the numbers, so a compiled function needs ``embedding``. Errors as there.
+    """
+    shape = shape_of(weight)
+    if len(shape) != 2:
+        raise ShapeError(f"embedding_rows: needs weight (count, size), got shape {shape}")
+    rows, places = unique_inverse(checked_rows("embedding_rows", indices, shape[0], weight))
+    return rows, take(weight, rows, axis=0), places
 
 
 def embedding_bag(weight, indices, reduction="mean", padding_idx=None) -> Tensor:

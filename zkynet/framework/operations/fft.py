@@ -14,6 +14,7 @@ from ..operator import Operator
 from ..record import HOST, PYTHON_NUMBERS, Tensor, apply, kind_of, operand, shape_of
 from .arrangement import roll
 from .complex import conj
+from .dtypes import on_device
 from .elementwise import divide, multiply
 from .shape import getitem
 from .shape import pad as pad_constant
@@ -268,16 +269,17 @@ def irfft2(x, s=None, axes=(-2, -1), norm="backward") -> Tensor:
 # ---- frequencies ----
 
 
-def fftfreq(n, *, d=1.0, dtype=None) -> Tensor:
+def fftfreq(n, *, d=1.0, dtype=None, device=None) -> Tensor:
     """The frequencies of the entries of ``fft``: 0, 1, ..., -2, -1 divided by n ``d``, d being the sample spacing."""
     n = checked_size(n, "fftfreq")
-    return _frequencies([*range((n + 1) // 2), *range(-(n // 2), 0)], n, d, dtype, "fftfreq")
+    y = _frequencies([*range((n + 1) // 2), *range(-(n // 2), 0)], n, d, dtype, "fftfreq")
+    return on_device(y, device, "fftfreq")
 
 
-def rfftfreq(n, *, d=1.0, dtype=None) -> Tensor:
+def rfftfreq(n, *, d=1.0, dtype=None, device=None) -> Tensor:
     """The frequencies of the entries of ``rfft``: 0, 1, ..., n // 2 divided by n ``d``."""
     n = checked_size(n, "rfftfreq")
-    return _frequencies([*range(n // 2 + 1)], n, d, dtype, "rfftfreq")
+    return on_device(_frequencies([*range(n // 2 + 1)], n, d, dtype, "rfftfreq"), device, "rfftfreq")
 
 
 def _frequencies(counts, n, d, dtype, who):

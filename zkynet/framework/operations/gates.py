@@ -70,16 +70,20 @@ class Gelu(Gated):
 class GeluTanh(Gated):
     """Gelu by a tanh, written as a sigmoid that does not cancel on the left."""
 
+    LINEAR, CUBIC = 2 * SQRT_2_OVER_PI, 2 * SQRT_2_OVER_PI * 0.044715
+
     def gate(self, xp, x):
-        return xp.sigmoid(self.cubic(x))
+        return xp.sigmoid(self.cubic(x, x * x))
 
-    def slope(self, xp, x):
-        u = self.cubic(x)
-        steepness = (2 * SQRT_2_OVER_PI) * (1 + 0.134145 * x * x)
-        return xp.multiply_no_nan(xp.sigmoid(u) * xp.sigmoid(-u), steepness)
+    def vjp_x(self, xp, g, x):
+        square = x * x
+        e = xp.exp(-self.cubic(x, square))  # one exponential for the gate, 1 - gate and their product
+        gate = 1 / (1 + e)
+        steepness = xp.multiply_no_nan(gate * xp.multiply_no_nan(gate, e), self.LINEAR + 3 * self.CUBIC * square)
+        return g * (gate + xp.multiply_no_nan(steepness, x))
 
-    def cubic(self, x):
-        return (2 * SQRT_2_OVER_PI) * (x + 0.044715 * x * x * x)
+    def cubic(self, x, square):
+        return x * (self.LINEAR + self.CUBIC * square)
 
 
 class Squareplus(Elementwise):

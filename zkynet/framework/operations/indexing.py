@@ -185,11 +185,27 @@ def index(x, item) -> Tensor:
     items = item if isinstance(item, tuple) else (item,)
     if all(i is None or i is Ellipsis or type(i) in (int, slice) for i in items):
         return getitem(x, item)
+    quick = _whole_index(x, items[0]) if len(items) == 1 else None
+    if quick is not None:
+        return quick
     found = [_as_index(i) for i in items]
     parts = [part for i in found for part in (i if isinstance(i, list) else [i])]
     if not any(_is_array(i) for i in parts):
         return getitem(x, tuple(parts))
     return _advanced(x, parts)
+
+
+def _whole_index(x, item):
+    """x[item] for one array of integers, or of booleans in the shape of x; None for anything else."""
+    xp, shape = backends.backend_of(item), shape_of(x)
+    if xp is None or not shape:
+        return None
+    if xp.is_integer(item.dtype):
+        return apply(Take(-len(shape)), x, positions(item, shape[0], x, "index"))
+    if item.dtype != xp.bool or tuple(item.shape) != shape:
+        return None
+    places = xp.nonzero(xp.reshape(item, (-1,)))[0]
+    return apply(Take(-1), reshape(x, (-1,)), positions(places, size_of(shape), x, "index"))
 
 
 def _is_array(item) -> bool:

@@ -119,7 +119,7 @@ def unstack(x, /, *, axis=0) -> tuple[Tensor, ...]:
     return tuple(getitem(x, (Ellipsis, k, *tail)) for k in range(shape_of(x)[where]))
 
 
-def meshgrid(*arrays, indexing="xy") -> list[Tensor]:
+def meshgrid(*arrays, indexing="xy") -> tuple[Tensor, ...]:
     """Coordinates of the grid that vectors span; "xy" puts the second vector along the first axis, "ij" does not."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
@@ -132,7 +132,7 @@ def meshgrid(*arrays, indexing="xy") -> list[Tensor]:
     lines = [
         reshape(a, tuple(-1 if k == place else 1 for k in range(count))) for a, place in zip(arrays, order, strict=True)
     ]
-    return broadcast_arrays(*lines) if lines else []
+    return broadcast_arrays(*lines) if lines else ()
 
 
 def insert(x, index, values, axis=None) -> Tensor:

@@ -31,6 +31,23 @@ class MatMul(Operator):
     def vjp_b(self, xp, g, a):
         return xp.matmul(xp.matrix_transpose(a), g)
 
+    def diagonal_a(self, xp, g, b):
+        return _scaled_rows(xp, g, xp.matrix_transpose(b), -2)
+
+    def diagonal_b(self, xp, g, a):
+        return _scaled_rows(xp, g, a, -1)
+
+
+def _scaled_rows(xp, g, matrix, axis):
+    """The cotangents, for a Diagonal, of the vector that ``matrix`` was multiplied by; None if it was no vector.
+
+    ``axis``: the one of size 1 that lifted the vector to a matrix.
+    """
+    if len(g.entries.shape) != 2 or g.entries.shape[axis] != 1:
+        return None
+    part = xp.reshape(g.entries, (-1, 1))[g.start : g.stop, :]
+    return xp.expand_dims(matrix[g.start : g.stop, :] * part, axis=axis)
+
 
 class Linear(Operator):
     """x @ weight + bias: x (rows, inputs), weight (inputs, outputs), bias (outputs,)."""
@@ -48,6 +65,9 @@ class Linear(Operator):
 
     def vjp_bias(self, xp, g):
         return xp.sum(g, axis=-2)
+
+    def diagonal_x(self, xp, g, weight):
+        return _scaled_rows(xp, g, xp.matrix_transpose(weight), -2)
 
     def jvp_x(self, xp, t, weight):
         return xp.matmul(t, weight)

@@ -9,8 +9,9 @@ from ..operator import Elementwise
 from ..quick import binary, unary
 from ..record import Tensor, dtype_of, shape_of
 from .comparison import all, greater, isfinite
-from .control import finfo, is_traced, stop_gradient
+from .control import is_traced, stop_gradient
 from .cumulative import associative_scan
+from .dtypes import finfo
 from .elementwise import add, divide, multiply, negative, subtract
 from .exponential import LOG2, exp, log
 from .linalg import matmul

@@ -12,7 +12,8 @@ from .comparison import greater
 from .constants import beside
 from .elementwise import add, multiply, subtract, where
 from .linalg import linear, matmul
-from .shape import expand_dims, getitem, pad, reshape, stack
+from .lstm import lstm_sweep
+from .shape import expand_dims, flip, getitem, pad, reshape, stack
 from .trigonometric import tanh
 
 
@@ -69,8 +70,8 @@ def rnn(x, h, w_x, w_h, bias=None, *, activation="tanh", reverse=False, lengths=
     """``rnn_cell`` over x (T, N, I): all states (T, N, H), and the last one.
 
     ``reverse`` goes from the last time to the first; two of them, joined by ``concat``, are bidirectional. ``lengths``
-    (N,): beyond a row's length its state stays as it is, and the outputs are 0. A boolean ``mask`` (T, N) says so of each
-    time.
+    (N,): beyond a row's length its state stays as it is, and the outputs are 0. A boolean ``mask`` (T, N) says the same
+    of each time.
     """
     parts = _inner("rnn", x, h, w_x, w_h, bias, 1)
     ys, (h,) = _over_time(parts, (h,), lambda p, h: (_rnn_step(p, h, w_h, activation),), reverse, lengths, mask)
@@ -79,7 +80,11 @@ def rnn(x, h, w_x, w_h, bias=None, *, activation="tanh", reverse=False, lengths=
 
 def lstm(x, state, w_x, w_h, bias=None, *, reverse=False, lengths=None, mask=None):
     """``lstm_cell`` over x (T, N, I): all h (T, N, H), and the last (h, c); the settings are those of ``rnn``."""
-    parts = _inner("lstm", x, state[0], w_x, w_h, bias, 4)
+    h, c = state
+    parts = _inner("lstm", x, h, w_x, w_h, bias, 4)
+    if lengths is None and mask is None and 0 not in shape_of(parts) and shape_of(h) == shape_of(c):
+        hs, cs = lstm_sweep(flip(parts, axis=0) if reverse else parts, h, c, w_h)
+        return (flip(hs, axis=0) if reverse else hs), (getitem(hs, -1), getitem(cs, -1))
     return _over_time(parts, tuple(state), lambda p, h, c: _lstm_step(p, h, c, w_h), reverse, lengths, mask)
 
 

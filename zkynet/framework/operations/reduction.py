@@ -1,11 +1,13 @@
 """Sums, means, products, extrema, logsumexp and cumulative sums."""
 
+from zkynet.backends.linalg_extras import products_of_others
+
 from ..axes import kept_shape, lead_shape, normalize_axes, normalize_axis, size_of
 from ..operator import Operator
 from ..record import PYTHON_NUMBERS, Tensor, apply, dtype_of, kind_of, operand, shape_of
 from .elementwise import astype, divide, multiply, positive, square, subtract
 from .exponential import log
-from .shape import concat, getitem, ones_like_shape, permute_dims, reshape
+from .shape import concat, ones_like_shape, permute_dims, reshape
 
 
 class Reduction(Operator):
@@ -93,6 +95,27 @@ class LogSumExp(Reduction):
         return xp.sum(t * xp.weights(x, axis=self.axis), axis=self.axis, keepdims=self.keepdims)
 
 
+class Prod(Operator):
+    """The product over the last axis: exact derivatives of every order, zeros or not."""
+
+    def forward(self, xp, x):
+        return xp.prod(x, axis=-1)
+
+    def vjp_x(self, xp, g, x, y):
+        return xp.expand_dims(g, axis=-1) * self.others(xp, x, y)
+
+    def jvp_x(self, xp, t, x, y):
+        return xp.sum(t * self.others(xp, x, y), axis=-1)
+
+    def others(self, xp, x, y):
+        """For each entry the product of all others: a quotient, where no zero and no overflow stands in the way."""
+        if not xp.is_traced(y):
+            size = xp.abs(y)
+            if bool(xp.all((size > xp.finfo(x.dtype).smallest_normal) & xp.isfinite(size))):
+                return xp.expand_dims(y, axis=-1) / x
+        return products_of_others(xp, x)
+
+
 class CumulativeSum(Operator):
     """Running sum along one negative ``axis``, from its end if ``reverse``."""
 
@@ -108,8 +131,12 @@ class CumulativeSum(Operator):
         return xp.cumulative_sum(g, axis=self.axis, reverse=not self.reverse)
 
 
-def sum(x, axis=None, keepdims=False) -> Tensor:
-    """The sum over ``axis`` (an int, a tuple; None: all; (): none)."""
+_prod = Prod()
+
+
+def sum(x, axis=None, keepdims=False, *, dtype=None) -> Tensor:
+    """The sum over ``axis`` (an int, a tuple; None: all; (): none), of x converted to ``dtype`` where that is given."""
+    x = x if dtype is None else astype(x, dtype)
     return apply(Sum(normalize_axes(axis, len(shape_of(x)), "sum"), keepdims), x)
 
 
@@ -157,10 +184,13 @@ def logsumexp(x, axis=None, keepdims=False) -> Tensor:
     return apply(LogSumExp(axes, keepdims), x)
 
 
-def cumulative_sum(x, *, axis=None, reverse=False, include_initial=False) -> Tensor:
-    """The running sum along ``axis`` (None: of a 1-D array), with a leading 0 if ``include_initial``."""
+def cumulative_sum(x, *, axis=None, reverse=False, include_initial=False, dtype=None) -> Tensor:
+    """The running sum along ``axis`` (None: of a 1-D array), with a leading 0 if ``include_initial``.
+
+    Of x converted to ``dtype`` where that is given.
+    """
     axis = _only_axis(x, axis, "cumulative_sum")
-    y = apply(CumulativeSum(axis, bool(reverse)), widened(x))
+    y = apply(CumulativeSum(axis, bool(reverse)), widened(x) if dtype is None else astype(x, dtype))
     if not include_initial:
         return y
     zero = ones_like_shape(y, axis, 0)
@@ -182,23 +212,19 @@ def widened(x):
     return astype(x, "uint64" if "uint" in str(dtype_of(x)) else "int64")
 
 
-def prod(x, axis=None, keepdims=False) -> Tensor:
-    """The product over ``axis``, by halves: exact derivatives of every order, zeros or not. Of nothing it is 1."""
+def prod(x, axis=None, keepdims=False, *, dtype=None) -> Tensor:
+    """The product over ``axis``: exact derivatives of every order, zeros or not. Of nothing it is 1.
+
+    Of x converted to ``dtype`` where that is given.
+    """
     shape = shape_of(x)
     ndim = len(shape)
     axes = normalize_axes(axis, ndim, "prod")
-    x = widened(x)
+    x = widened(x) if dtype is None else astype(x, dtype)
     if not axes:
         return positive(x)
     kept = tuple(i for i in range(-ndim, 0) if i not in axes)
     count = size_of(tuple(shape[i] for i in axes))
     y = permute_dims(x, tuple(i + ndim for i in kept + axes)) if kept else x
-    y = reshape(y, tuple(shape[i] for i in kept) + (count,))
-    if count == 0:
-        y = ones_like_shape(y, -1, 1)
-    while count > 1:
-        half = count // 2
-        pairs = multiply(getitem(y, (Ellipsis, slice(0, half))), getitem(y, (Ellipsis, slice(half, 2 * half))))
-        y = concat([pairs, getitem(y, (Ellipsis, slice(2 * half, None)))], axis=-1) if count % 2 else pairs
-        count -= half
-    return reshape(y, kept_shape(shape, axes) if keepdims else tuple(shape[i] for i in kept))
+    y = apply(_prod, reshape(y, tuple(shape[i] for i in kept) + (count,)))
+    return reshape(y, kept_shape(shape, axes)) if keepdims else y

@@ -6,6 +6,7 @@ from zkynet.backends.errors import IndexOutOfBoundsError, ShapeError
 from ..axes import lead_shape, normalize_axes, normalize_axis, resolve_shape, size_of
 from ..operator import Elementwise, Operator
 from ..record import HOST, Tensor, apply, operand, shape_of
+from .control import copy as copied
 
 
 class Reshape(Operator):
@@ -162,9 +163,15 @@ class Pad(Operator):
 _matrix_transpose = MatrixTranspose()
 
 
-def reshape(x, shape) -> Tensor:
-    """x with another shape of as many entries, in row-major order; one size may be -1."""
-    return apply(Reshape(resolve_shape(shape, size_of(shape_of(x)))), x)
+def reshape(x, shape, *, copy=None) -> Tensor:
+    """x with another shape of as many entries, in row-major order; one size may be -1.
+
+    ``copy=True`` gives the result memory of its own. ValueError for ``copy=False``: libraries may copy or not.
+    """
+    if copy is False:
+        raise ValueError("reshape: copy=False cannot be kept on every backend; leave it out: no result depends on it")
+    y = apply(Reshape(resolve_shape(shape, size_of(shape_of(x)))), x)
+    return copied(y) if copy else y
 
 
 def permute_dims(x, axes) -> Tensor:

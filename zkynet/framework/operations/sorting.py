@@ -5,15 +5,16 @@ have no derivative, so sort and its kin are differentiated as the permutation th
 """
 
 import operator
+from typing import NamedTuple
 
 from zkynet import backends
 
 from ..axes import normalize_axis
-from ..record import PYTHON_NUMBERS, Tensor, kind_of, operand, shape_of
+from ..record import PYTHON_NUMBERS, Tensor, is_tracked, kind_of, operand, shape_of
 from .control import asarray, stop_gradient
 from .elementwise import where
 from .indexing import take, take_along_axis
-from .shape import getitem
+from .shape import getitem, reshape
 
 
 def array_of(x):
@@ -173,27 +174,51 @@ def flatnonzero(x) -> Tensor:
     return Tensor(xp.nonzero(xp.reshape(value, (-1,)))[0])
 
 
+class UniqueCounts(NamedTuple):
+    values: Tensor
+    counts: Tensor
+
+
+class UniqueInverse(NamedTuple):
+    values: Tensor
+    inverse_indices: Tensor
+
+
+class UniqueAll(NamedTuple):
+    values: Tensor
+    indices: Tensor
+    inverse_indices: Tensor
+    counts: Tensor
+
+
 def unique_values(x) -> Tensor:
-    """The distinct entries of x, ascending; constant: they have no derivative."""
-    return unique_all(x)[0]
+    """The distinct entries of x, ascending; the gradient of each goes to the entry of x where it occurs first."""
+    return unique_all(x).values
 
 
-def unique_counts(x) -> tuple[Tensor, Tensor]:
-    """The distinct entries, ascending, and how often each occurs."""
-    values, _, _, counts = unique_all(x)
-    return values, counts
+def unique_counts(x) -> UniqueCounts:
+    """The distinct entries, ascending and differentiable, and how often each occurs."""
+    found = unique_all(x)
+    return UniqueCounts(found.values, found.counts)
 
 
-def unique_inverse(x) -> tuple[Tensor, Tensor]:
-    """The distinct entries, ascending, and for each entry of x its place among them."""
-    values, _, inverse, _ = unique_all(x)
-    return values, inverse
+def unique_inverse(x) -> UniqueInverse:
+    """The distinct entries, ascending and differentiable, and for each entry of x its place among them."""
+    found = unique_all(x)
+    return UniqueInverse(found.values, found.inverse_indices)
 
 
-def unique_all(x) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The distinct entries, ascending; where each occurs first; each entry's place among them; each one's count."""
+def unique_all(x) -> UniqueAll:
+    """The distinct entries, ascending; where each occurs first; each entry's place among them; each one's count.
+
+    Each NaN is an entry of its own, and stands last. The gradient of a value goes to the entry where it occurs first.
+    The shapes depend on the values of x, so this is nothing for a compiled function.
+    """
     value, xp = array_of(x)
-    return tuple(Tensor(part) for part in xp.unique_all(value))  # type: ignore[return-value]
+    values, first, inverse, counts = (Tensor(part) for part in xp.unique_all(value))
+    if is_tracked(x):
+        values = take(reshape(x, (-1,)), first, axis=0)
+    return UniqueAll(values, first, inverse, counts)
 
 
 def isin(x, values, *, invert=False) -> Tensor:

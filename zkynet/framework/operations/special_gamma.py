@@ -5,8 +5,7 @@ import math
 from ..operator import Elementwise, Undifferentiable
 from ..quick import binary, unary
 from ..record import Tensor, apply
-from .comparison import less
-from .elementwise import add, divide, multiply, reciprocal, subtract, where
+from .elementwise import add, multiply, reciprocal, subtract
 
 
 class GammaLn(Elementwise):
@@ -51,6 +50,36 @@ class Gamma(Elementwise):
 
     def vjp_x(self, xp, g, x, y):
         return xp.multiply_no_nan(g, y * xp.special.digamma(x))
+
+
+class RGamma(Elementwise):
+    """1 / gamma(x), entire: by reflection below 0.5, where sin(pi x) has the zeros."""
+
+    promotion = "floating"
+    functional_name = "rgamma"  # type: ignore[assignment]
+
+    def forward(self, xp, x):
+        low = x < 0.5
+        if none_of(xp, low):
+            return 1 / xp.special.gamma(x)
+        gamma = xp.special.gamma(self.reflected(xp, x))
+        return xp.where(low, xp.special.sinpi(x) * gamma / math.pi, 1 / gamma)
+
+    def vjp_x(self, xp, g, x, y):
+        if none_of(xp, x < 0.5):
+            return xp.multiply_no_nan(g, -y * xp.special.digamma(x))
+        z = self.reflected(xp, x)
+        gamma, slope = xp.special.gamma(z), xp.special.digamma(z)
+        left = gamma * (xp.special.sinpi(x, 1) - xp.special.sinpi(x) * slope / math.pi)
+        return xp.multiply_no_nan(g, xp.where(x < 0.5, left, -slope / gamma))
+
+    def reflected(self, xp, x):
+        return xp.where(x < 0.5, 1 - x, x)
+
+
+def none_of(xp, mask) -> bool:
+    """Whether a mask holds nowhere, and that can be known."""
+    return not xp.is_traced(mask) and not bool(xp.any(mask))
 
 
 class GammaSgn(Undifferentiable):
@@ -150,6 +179,7 @@ class Poch(Elementwise):
 
 
 _sinpi = tuple(SinPi(phase) for phase in range(4))
+_rgamma = RGamma()
 _zeta, _poch, _gammasgn = Zeta(), Poch(), GammaSgn()
 
 
@@ -186,11 +216,8 @@ def sinpi(x, phase: int = 0) -> Tensor:
 
 
 def rgamma(x) -> Tensor:
-    """1 / gamma(x), which is 0 at 0, -1, -2, ... and has derivatives there: by reflection below 0.5."""
-    low = less(x, 0.5)
-    left = where(low, x, 0.25)
-    reflected = divide(multiply(sinpi(left), gamma(subtract(1.0, left))), math.pi)
-    return where(low, reflected, reciprocal(gamma(where(low, 1.0, x))))
+    """1 / gamma(x), which is 0 at 0, -1, -2, ... and has derivatives there."""
+    return apply(_rgamma, x)
 
 
 def zeta(s, q=1.0) -> Tensor:

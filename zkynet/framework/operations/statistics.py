@@ -5,11 +5,14 @@ import operator
 from zkynet import backends
 
 from ..axes import kept_shape, normalize_axes, normalize_axis, size_of
+from ..operator import Elementwise
+from ..quick import unary
 from ..record import Tensor, is_tracked, kind_of, operand, shape_of
 from . import reduction
 from .comparison import isnan
 from .complex import conj, real
-from .control import asarray, ones_like, stop_gradient
+from .control import asarray, ones_like, stop_gradient, zeros_like
+from .creation import linspace
 from .elementwise import add, astype, divide, multiply, sqrt, subtract, where
 from .indexing import scatter_sum, take_along_axis
 from .linalg import matmul
@@ -20,10 +23,20 @@ from .sorting import array_of, searchsorted, sort
 METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def root_of_spread(v) -> Tensor:
+class RootOfSpread(Elementwise):
     """The root of a variance: its derivative at 0 is 0, the smallest of those that fit."""
-    flat = stop_gradient(v) == 0.0
-    return where(flat, 0.0, sqrt(where(flat, 1.0, v)))
+
+    masks = True
+    promotion = "inexact"
+
+    def forward(self, xp, v):
+        return xp.sqrt(v)
+
+    def vjp_v(self, xp, g, y):
+        return xp.select(y != 0, g * (0.5 / y))
+
+
+root_of_spread = unary(RootOfSpread(), RootOfSpread.__doc__)
 
 
 def std(x, axis=None, correction=0, keepdims=False) -> Tensor:
@@ -141,7 +154,9 @@ def _between(at, share, nearest, method):
         return add(low, multiply(nearest, subtract(high, low)))
     if method == "lower":
         return low
-    return high if not isinstance(share, float) or share else low
+    if isinstance(share, float):
+        return high if share else low
+    return where(share == 0.0, low, high)
 
 
 def _merged(x, axes):
@@ -322,22 +337,44 @@ def bincount(x, weights=None, minlength=0) -> Tensor:
 def histogram(x, bins=10, range=None, weights=None) -> tuple[Tensor, Tensor]:
     """The counts, or sums of ``weights``, of the entries of x in ``bins`` intervals of equal width, and their edges.
 
-    ``bins`` may be the edges themselves, ascending. The last interval holds its upper edge. Differentiable in weights.
+    They lie between the ends ``range``, by default the smallest and the largest entry; ``bins`` may be the edges
+    themselves, ascending. The last interval holds its upper edge. The counts are differentiable in the weights, the
+    edges in what they are made of. ValueError for edges that are not in order, or NaN.
     """
-    value, xp = array_of(_floating(stop_gradient(x)))
-    flat = xp.reshape(value, (-1,))
-    if isinstance(bins, int):
-        low, high = (
-            range if range is not None else (float(xp.min(flat)), float(xp.max(flat))) if flat.shape[0] else (0, 1)
-        )
-        if low == high:
-            low, high = low - 0.5, high + 0.5
-        edges = xp.linspace(float(low), float(high), bins + 1, dtype=flat.dtype)
-    else:
-        edges = xp.asarray(operand(asarray(bins))[0])
-    place = operand(searchsorted(edges, flat, side="right"))[0] - 1
-    count = edges.shape[0] - 1
-    place = xp.where(flat == edges[-1], count - 1, place)
+    x = _floating(x)
+    edges = asarray(bins) if shape_of(bins) else _edges(x, operator.index(bins), range)
+    (flat, own), (line, other) = array_of(reshape(stop_gradient(x), (-1,))), array_of(edges)
+    xp = backends.common_backend([own, other])
+    flat, line = xp.asarray(flat), xp.asarray(line)
+    _check_edges(line, xp)
+    count = line.shape[0] - 1
+    place = operand(searchsorted(line, flat, side="right"))[0] - 1
+    place = xp.where(flat == line[-1], xp.asarray(count - 1, dtype=place.dtype), place)
     inside = (place >= 0) & (place < count)
     parts = xp.astype(inside, xp.int64) if weights is None else where(Tensor(inside), reshape(weights, (-1,)), 0.0)
-    return scatter_sum(parts, xp.where(inside, place, 0), count), Tensor(edges)
+    counts = scatter_sum(parts, xp.where(inside, place, xp.zeros_like(place)), count)
+    return counts, edges if is_tracked(edges) else Tensor(line)
+
+
+def _edges(x, bins, ends) -> Tensor:
+    """``bins`` intervals between two ends, half a unit to each side of them where they are equal."""
+    if bins < 1:
+        raise ValueError(f"histogram: bins is at least 1, got {bins}")
+    if ends is not None:
+        low, high = ends
+        zero = zeros_like(sum(stop_gradient(x)))
+        low, high = add(zero, low), add(zero, high)
+    elif size_of(shape_of(x)):
+        low, high = reduction.min(x), reduction.max(x)
+    else:
+        low = zeros_like(sum(x))
+        high = add(low, 1.0)
+    equal = low == high
+    return linspace(where(equal, subtract(low, 0.5), low), where(equal, add(high, 0.5), high), bins + 1)
+
+
+def _check_edges(line, xp):
+    if len(line.shape) != 1 or line.shape[0] < 2:
+        raise ValueError(f"histogram: the edges are a vector of at least two entries, got shape {tuple(line.shape)}")
+    if not xp.is_traced(line) and not bool(xp.all(line[1:] >= line[:-1])):
+        raise ValueError(f"histogram: the edges must be numbers in ascending order, got {xp.to_numpy(line)}")

@@ -77,19 +77,21 @@ class Atan2(Elementwise):
         return xp.atan2(a, b)
 
     def vjp_a(self, xp, g, a, b):
-        alive, h = radius(xp, a, b)
-        return xp.multiply_no_nan(xp.select(alive, g), b / h / h)
+        alive, m = extent(xp, a, b)
+        a, b = a / m, b / m
+        return xp.multiply_no_nan(xp.select(alive, g), b / (a * a + b * b) / m)
 
     def vjp_b(self, xp, g, a, b):
-        alive, h = radius(xp, a, b)
-        return xp.multiply_no_nan(xp.select(alive, g), -a / h / h)
+        alive, m = extent(xp, a, b)
+        a, b = a / m, b / m
+        return xp.multiply_no_nan(xp.select(alive, g), -a / (a * a + b * b) / m)
 
 
-def radius(xp, a, b):
-    """Where the point (b, a) has a direction that varies, and its distance from the origin there (1 elsewhere)."""
-    h = xp.hypot(a, b)
-    alive = (h != 0) & ~xp.isinf(h)
-    return alive, xp.where(alive, h, 1)
+def extent(xp, a, b):
+    """Where the point (b, a) has a direction that varies, and the larger of its coordinates there (1 elsewhere)."""
+    m = xp.maximum(xp.abs(a), xp.abs(b))
+    alive = (m != 0) & ~xp.isinf(m)
+    return alive, xp.where(alive, m, 1)
 
 
 class Sinh(Elementwise):
