@@ -29,3 +29,8 @@ def fixed_permutation(count: int, seed: int, *stream: int) -> np.ndarray:
     # Generator.permutation may change between NumPy versions; SeedSequence and the raw output of PCG64 may not.
     bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stream))
     return np.argsort(bits.random_raw(count), kind="stable").astype(np.int64, copy=False)
+
+
+def generator_of(seed: int, *stream: int) -> np.random.Generator:
+    """Return a fresh generator whose numbers ``seed`` and ``stream`` alone decide."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stream)))

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from zkynet.backends.errors import ZkynetError
+from zkynet.data.images import PictureError, opened_picture
 
-FORMATS = ("PNG", "BMP", "GIF", "JPEG")  # those that Pillow decodes itself: no other program is run
 LONGEST_SIDE = 2048  # larger pictures are averaged down to about this before anything is computed
 BITMAP = 32  # the UCI set counts the dark points of the 4 x 4 blocks of a 32 x 32 bitmap
 BLOCKS = 8
@@ -20,10 +19,6 @@ USUAL_INK = (0.24, 0.38)  # the dark share of the bitmaps in the set, 98 % of th
 WANTED_INK = 0.305
 
 
-class PictureError(ZkynetError, ValueError):
-    """A picture cannot be read, or there is no digit to be found in it."""
-
-
 def read_picture(path: str | Path) -> np.ndarray:
     """Return the picture in the file ``path`` as brightness: float64 of shape (height, width), 0 black to 1 white.
 
@@ -31,23 +26,10 @@ def read_picture(path: str | Path) -> np.ndarray:
     What is transparent becomes white, or black where what is visible is light. ImportError without Pillow; PictureError
     for a file that is no picture, is damaged, or holds far too many pixels; OSError where it cannot be opened.
     """
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise ImportError("reading a picture needs Pillow.\n  to install it: pip install pillow") from error
-
-    bomb = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-    with open(path, "rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(file, formats=FORMATS) as image:
-                return _brightness(image)
-        except UnidentifiedImageError as error:
-            raise PictureError(f"{path} is no picture: neither {', '.join(FORMATS[:-1])} nor {FORMATS[-1]}") from error
-        except bomb as error:
-            raise PictureError(f"{path} is too large a picture: {error}") from error
-        except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow's ways to say "damaged"
-            raise PictureError(f"{path} is a damaged picture: {error}") from error
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Image size")  # Pillow's, of a picture that is an error here
+        with opened_picture(path) as image:
+            return _brightness(image)
 
 
 def _brightness(image: Any) -> np.ndarray:
