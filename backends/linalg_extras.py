@@ -69,9 +69,26 @@ class Extras:
         With x = u diag(s) vh it is det(u) det(vh) conj(u) diag(products of all other s) conj(vh).
         """
         xp = self.xp
+        inverse = self._inverse_of_regular(x)
+        if inverse is not None:
+            det = self.det(x)
+            return xp.reshape(det, (*det.shape, 1, 1)) * xp.matrix_transpose(inverse)
         u, s, vh = self.svd(x, full_matrices=False)
         others = xp.astype(products_of_others(xp, s), x.dtype)
         return self._phase(u, vh) * xp.matmul(xp.conj(u) * xp.expand_dims(others, axis=-2), xp.conj(vh))
+
+    def _inverse_of_regular(self, x):
+        """The inverse, where all matrices are well-conditioned, and known to be; None otherwise."""
+        xp = self.xp
+        if xp.is_traced(x) or 0 in x.shape:
+            return None
+        try:
+            inverse = self.inv(x)
+        except LinAlgError:
+            return None
+        norms = [xp.max(xp.sum(xp.abs(a), axis=-2), axis=-1) for a in (x, inverse)]
+        regular = norms[0] * norms[1] < float(xp.finfo(x.dtype).eps) ** -0.25  # not so where a norm is NaN
+        return inverse if bool(xp.all(regular)) else None
 
     def cofactor_slope(self, x, v):
         """The derivative of ``cofactors`` along v: the Hessian of det times v, at singular matrices too."""

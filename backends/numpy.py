@@ -156,6 +156,16 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, Mutable, Backend):
     def matrix_transpose(self, x):
         return x.mT if type(x) is np.ndarray else np.matrix_transpose(x)
 
+    def matmul(self, a, b):
+        # NumPy multiplies a stack matrix by matrix: a stack of rows, or of columns, is one product.
+        if b.ndim == 2 < a.ndim and (a.flags.c_contiguous or a.shape[-2] == 1):
+            rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+            return np.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
+        if a.ndim == 2 < b.ndim and b.shape[-1] == 1:
+            rows = b.reshape(math.prod(b.shape[:-2]), b.shape[-2])
+            return np.matmul(rows, a.mT).reshape(*b.shape[:-2], a.shape[0], 1)
+        return np.matmul(a, b)
+
     def shifted(self, a, b):
         if np.isfinite(b).all():
             return a - b
@@ -165,7 +175,7 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, Mutable, Backend):
     # ---- products and masks ----
 
     def silence(self, gate, c):
-        if np.isfinite(np.vdot(c, c)):  # all entries are
+        if np.isfinite(_squares(c)):  # all entries are
             return c
         return super().silence(gate, c)
 
@@ -339,8 +349,14 @@ def _zero(dtype):
 
 def _has_nan(x) -> bool:
     """Whether some entry of ``x`` may be NaN: its sum of squares is NaN then, and BLAS adds them up fastest."""
-    total = np.vdot(x, x)
+    total = _squares(x)
     return bool(total != total)
+
+
+def _squares(x):
+    """The sum of the squared absolute values."""
+    line = x.ravel("K")  # in the order of the memory: no copy of a transposed array
+    return np.vdot(line, line)
 
 
 def _cumulative(f, x, axis, reverse):

@@ -182,7 +182,6 @@ def test_out_is_refused(name):
         (lambda: zknp.quantile(LINE, 0.5, weights=LINE), "weights"),
         (lambda: zknp.pad(LINE, 1, "reflect", reflect_type="odd"), "reflect_type='odd'"),
         (lambda: zknp.unique(SQUARE, axis=0), "axis=0"),
-        (lambda: zknp.unique(LINE, equal_nan=False), "equal_nan=False"),
         (lambda: zknp.polyfit(LINE, LINE, 1, full=True), "full=True"),
         (lambda: zknp.linalg.svd(SQUARE, hermitian=True), "hermitian=True"),
         (lambda: zknp.sin(LINE, LINE, LINE), "takes 1 array, got 3"),

@@ -10,7 +10,6 @@ from support import truths
 from support.points import host
 from zkynet.framework import op
 
-NOT_YET = {}
 SQUARE = np.array([[1.0, 2.0], [2.0, 4.0]])
 TALL = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
 WIDE = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
@@ -80,23 +79,42 @@ def test_er_double_backward_freed(a):
     np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("size", [2, 1 << 18], ids=["copied", "fingerprinted"])
-def test_er_mutate_after_forward(size):
-    x = np.ones(size)
+def changed(x, entry, number):
+    """Whether the array's library let one of its entries be written."""
+    try:
+        x[entry] = number
+    except TypeError:  # JAX's arrays cannot be written to, and the error says so
+        return False
+    return True
+
+
+def test_er_mutate_after_forward(a):
+    x = a([1.0, 2.0])
+    held = zk.Tensor(x)
+    _, pull = zk.vjp(lambda x: x * x, x)
+    changed(x, 0, 100)
+    np.testing.assert_array_equal(host(pull(a([1.0, 1.0])))[0], [2.0, 4.0])
+    np.testing.assert_array_equal(host([held])[0], [1.0, 2.0])
+
+
+def test_er_mutate_large():
+    """Large arrays of the host are not copied: their bytes are compared."""
+    x = np.ones(1 << 18)
     _, pull = zk.vjp(lambda x: x * x, x)
     x[0] = 100
-    if size == 2:
-        np.testing.assert_array_equal(pull(np.ones(size))[0], 2.0)
-    else:
-        with pytest.raises(zk.errors.MutationError):
-            pull(np.ones(size))
+    with pytest.raises(zk.errors.MutationError):
+        pull(np.ones(x.size))
 
 
-def test_er_mutate_shared_numpy():
-    buffer = np.ones(4)
-    _, pull = zk.vjp(lambda x: x * x, buffer[:2])  # a view: the buffer is changed behind it
-    buffer[:] = 100
-    np.testing.assert_array_equal(pull(np.ones(2))[0], 2.0)
+def test_er_mutate_shared_numpy(a):
+    """A view, and a Tensor that an operator made as one: the buffer is changed behind them."""
+    buffer = a(np.ones(4))
+    view = op.reshape(buffer, (2, 2))
+    _, pull = zk.vjp(lambda x: x * x, buffer[:2])
+    for entry in range(4):
+        changed(buffer, entry, 100)
+    np.testing.assert_array_equal(host(pull(a(np.ones(2))))[0], 2.0)
+    np.testing.assert_array_equal(host([view])[0], 1.0)
 
 
 def test_er_gather_oob(a):
@@ -263,7 +281,8 @@ def test_er_eigh_degen_vec(a):
 
 
 @pytest.mark.skipif(truths.load() is None, reason=f"the recorded truths are not beside this checkout: {truths.path()}")
-def test_every_row_is_run_or_listed():
+def test_every_row_is_run():
     run = {name.removeprefix("test_") for name in globals() if name.startswith("test_er_")}
-    assert run | set(NOT_YET) == {row["id"] for row in truths.load().ERRORS}
-    assert not run & set(NOT_YET)
+    rows = [row["id"] for row in truths.load().ERRORS]
+    assert len(rows) == 39
+    assert run - {"er_mutate_large"} == set(rows)

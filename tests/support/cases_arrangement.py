@@ -36,7 +36,13 @@ def listed(name, **settings):
 
 ARRANGED = (
     calls("swapaxes", ((2, 3, 2), {"axis1": 0, "axis2": -1}), (EMPTY, {"axis1": 0, "axis2": 1})),
-    calls("rollaxis", ((2, 3, 2), {"axis": 2}), ((2, 3, 2), {"axis": 0, "start": 3}), (EMPTY, {"axis": 1})),
+    calls(
+        "rollaxis",
+        ((2, 3, 2), {"axis": 2}),
+        ((2, 3, 2), {"axis": 0, "start": 3}),
+        ((2, 3, 2), {"axis": 1, "start": 1}),
+        (EMPTY, {"axis": 1}),
+    ),
     Row(
         "broadcast_arrays",
         (draw("broadcast_arrays", (2, 1), (3,)), draw("broadcast_arrays", (), (0, 2))),
@@ -173,7 +179,14 @@ JOINED = (
         run=each("split"),
         errors=(Bad((np.ones(5),), ShapeError, "equal parts", {"sections": 2}),),
     ),
-    calls("array_split", ((5, 2), {"sections": 3}), (EMPTY, {"sections": 2}), run=each("array_split")),
+    calls(
+        "array_split",
+        ((5, 2), {"sections": 3}),
+        ((2, 5), {"sections": 3, "axis": 1}),
+        ((4, 3), {"sections": 2}),
+        (EMPTY, {"sections": 2}),
+        run=each("array_split"),
+    ),
     calls("hsplit", ((2, 4), {"sections": 2}), ((4,), {"sections": 2}), (EMPTY, {"sections": 2}), run=each("hsplit")),
     calls("vsplit", ((4, 2), {"sections": 2}), (EMPTY, {"sections": 1}), run=each("vsplit")),
     calls("dsplit", ((1, 2, 4), {"sections": 2}), ((0, 2, 2), {"sections": 2}), run=each("dsplit")),
@@ -199,6 +212,7 @@ JOINED = (
         (
             draw("insert", (2, 3), (2,), index=1, axis=1),
             draw("insert", (3,), (2,), index=[0, 3], axis=0),
+            draw("insert", (3,), (2,), index=[2, 0], axis=0),
             draw("insert", (2, 3), (2,), index=-1, axis=1),
             draw("insert", (0,), (1,), index=[0], axis=0),
             draw("insert", (2, 2), (), index=3),

@@ -9,7 +9,7 @@ import numpy as np
 from zkynet.backends.errors import AxisError, ShapeError
 
 from .cases_elementwise import MISFIT, TEXT
-from .rows import Bad, Row, Special, apart, draw, nonzero, positive
+from .rows import Bad, Row, Sample, Special, apart, draw, nonzero, positive
 
 inf, nan = np.inf, np.nan
 A = np.array
@@ -182,6 +182,7 @@ ANGLES = (
             draw("unwrap", (7,), numbers=turning),
             draw("unwrap", (5, 2), numbers=turning, axis=0),
             draw("unwrap", (2, 4), numbers=turning, discont=5.0),
+            Sample((A([0.25, 4.0, 8.5, 2.0]),), {"discont": 5.0}),  # steps of more than half a period, left alone
             draw("unwrap", (6,), numbers=turning, period=np.pi),
             draw("unwrap", (1,)),
             draw("unwrap", (0, 3)),

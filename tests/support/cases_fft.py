@@ -196,7 +196,8 @@ SIGNALS = (
         draw("istft", (3, 4), n_fft=4),
         draw("istft", (2, 3, 3), (4,), numbers=(apart, positive), n_fft=4, hop_length=2),
         draw("istft", (3, 2), n_fft=3, hop_length=2, center=False, onesided=False),
-        draw("istft", (3, 3), n_fft=4, length=2),
+        draw("istft", (3, 3), n_fft=4, length=1),
+        draw("istft", (3, 3), n_fft=4, length=3),
         draw("istft", (0, 3, 2), n_fft=4),
         complex=True,
         errors=(Bad((np.ones((3, 2)),), ValueError, "covered by no window", {"n_fft": 4, "hop_length": 8}),),
@@ -274,7 +275,7 @@ def areas(name, *more):
 CALCULUS = (
     SLOPES,
     areas("trapezoid"),
-    areas("cumulative_trapezoid", draw("cumulative_trapezoid", (2, 3), axis=0, initial=0.0)),
+    areas("cumulative_trapezoid", draw("cumulative_trapezoid", (2, 3), axis=0, initial=1.5)),
     Row(
         "interp",
         (

@@ -194,7 +194,9 @@ NUMBERS = (
         draw("kl", (2, 3), (2, 3), numbers=(logs, shares), reduction="batchmean"),
         numbers=(logs, shares),
         integers=False,
-        specials=(Special((A([-1.0, -2]), A([0.0, 1])), A(2.0), (A([0.0, -1]), None), value=A(1.0), why="0 log 0"),),
+        specials=(
+            Special((A([-1.0, -2]), A([0.0, 1])), A(2.0), (A([0.0, -1]), A([1.0, 3])), value=A(1.0), why="0 log 0"),
+        ),
     ),
 )
 

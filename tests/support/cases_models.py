@@ -21,6 +21,21 @@ def statistics(name, *samples, errors=(), wrong=3, **keywords):
     return Row(name, samples, weak=False, errors=(refused, *errors), tolerance=10, **keywords)
 
 
+def held(w, u, v, g):
+    """The derivative of <g, w / (u w v)> by w where u and v are constants."""
+    sigma = u @ w @ v
+    return g / sigma - np.sum(g * w) / sigma**2 * np.outer(u, v)
+
+
+SEEN, SENT = A([[0.0], [1.0], [5.0]]), A([[1.0], [3.0], [-2.0]])  # mean 2, variance 14 / 3, for batch_renorm
+APART = (SEEN - 2) / np.sqrt(14 / 3 + 1e-5)
+FLAT = np.sqrt(14 / 3 + 1e-5) / np.sqrt(4 + 1e-5)  # r of a running variance of 4
+TALL, START = A([[2.0, 0.5], [-1.0, 1.5]]), A([1.0, 0.0])
+RIGHT_VECTOR = START @ TALL / np.linalg.norm(START @ TALL)
+for _ in range(2):
+    LEFT_VECTOR = TALL @ RIGHT_VECTOR / np.linalg.norm(TALL @ RIGHT_VECTOR)
+    RIGHT_VECTOR = LEFT_VECTOR @ TALL / np.linalg.norm(LEFT_VECTOR @ TALL)
+
 # x, weight and bias: the layer's own arrays stand behind x.
 NORMALISATION = (
     Row(
@@ -59,6 +74,22 @@ NORMALISATION = (
         (
             draw("renorm", (3, 2), (2,), (2,), numbers=(apart, apart, positive), rmax=1.0, dmax=0.0),
             draw("renorm", (2, 0), (0,), (0,), numbers=(apart, apart, positive), rmax=1.0, dmax=0.0),
+        ),
+        specials=(
+            Special(
+                (SEEN, A([1.0]), A([4.0])),
+                SENT,
+                (
+                    FLAT * (SENT - SENT.mean() - APART * (SENT * APART).mean()) / np.sqrt(14 / 3 + 1e-5),
+                    A([0.0]),
+                    A([0.0]),
+                ),
+                value=APART * FLAT + 1 / np.sqrt(4 + 1e-5),
+                why="r and d are constants",
+            ),
+            Special(
+                (SEEN, A([-9.0]), A([400.0])), SENT, (None, None, None), {"rmax": 2.0, "dmax": 0.25}, APART / 2 + 0.25
+            ),
         ),
         weak=False,
         integers=False,
@@ -103,7 +134,7 @@ NORMALISATION = (
     statistics(
         "rms_norm",
         draw("rms_norm", (2, 3), (3,)),
-        draw("rms_norm", (2, 2, 2), axis=(0, 2)),
+        draw("rms_norm", (2, 2, 2), (2, 2), axis=(2, 0)),
         draw("rms_norm", (0, 3)),
         wrong=2,
         specials=(Special((A([0.0, 0.0]),), A([1.0, 2.0]), (A([1.0, 2]) / np.sqrt(1e-5),), value=A([0.0, 0])),),
@@ -144,7 +175,17 @@ NORMALISATION = (
     Row(  # of one number: only there is the estimate a constant multiple of it, with the derivative that is defined
         "spectral_norm",
         (Sample((A([[-1.5]]), A([0.7]))), Sample((np.zeros((0, 2)), np.zeros(0))), Sample((A([[[2.5]]]), A([-1.0])))),
-        run=lambda xp, w, u: xp.spectral_norm(w, u)[0],
+        run=lambda xp, w, u, steps=1: xp.spectral_norm(w, u, steps)[0],
+        specials=(
+            Special(
+                (TALL, START),
+                A([[1.0, -2], [0.5, 3]]),
+                (held(TALL, LEFT_VECTOR, RIGHT_VECTOR, A([[1.0, -2], [0.5, 3]])), A([0.0, 0])),
+                {"steps": 2},
+                TALL / (LEFT_VECTOR @ TALL @ RIGHT_VECTOR),
+                why="the vectors are constants",
+            ),
+        ),
         weak=False,
         errors=(Bad((np.ones((2, 3)), np.ones(3)), ShapeError, "u has shape (3,)"),),
     ),
@@ -184,6 +225,7 @@ ATTENTION = (
             Sample((*draw("attention", (2, 2), (3, 2), (3, 2)).operands, MASK)),
             Sample((*draw("attention", (2, 2), (3, 2), (3, 2)).operands, BIAS[:1]), {"scale": 0.7}),
             draw("attention", (2, 3, 1), (2, 3, 1), (2, 3, 1), causal=True),
+            Sample((*draw("attention", (2, 2), (3, 2), (3, 2)).operands, MASK[:1]), {"causal": True}),
             draw("attention", (0, 2, 2), (0, 3, 2), (0, 3, 1)),
         ),
         weak=False,
@@ -207,6 +249,7 @@ ATTENTION = (
         (
             draw("heads", (2, 2), (3, 2), *((2, 2),) * 4),
             draw("heads", (1, 2, 2), (1, 2, 2), *((2, 2),) * 4, causal=True),
+            draw("heads", (2, 2), (3, 2), *((2, 2),) * 4, mask=MASK[:1]),
             draw("heads", (2, 1), (3, 1), *((1, 2),) * 3, (2, 1), *((2,),) * 3, (1,)),
             draw("heads", (0, 2, 2), (0, 3, 2), *((2, 2),) * 4),
         ),
@@ -240,15 +283,16 @@ ATTENTION = (
         ),
         weak=False,
         complex=True,
-        specials=(
+        specials=tuple(
             Special(
                 (np.ones((3, 1)), A([0, 2, 2])),
                 A([[1.0], [2], [4]]),
                 (A([[1.0], [0], [0]]), None),
-                {"padding_idx": 2},
+                {"padding_idx": padding},
                 value=np.ones((3, 1)),
                 why="the padding row receives nothing",
-            ),
+            )
+            for padding in (2, -1)
         ),
         errors=(
             Bad((np.ones((3, 2)), A([-1])), IndexError, "negative"),
@@ -256,6 +300,24 @@ ATTENTION = (
             Bad((np.ones((3, 2)), A([1.0])), TypeError, "integers"),
             Bad((np.ones(3), A([1])), ShapeError, "(3,)"),
             Bad((np.ones((3, 2)), A([1])), IndexOutOfBoundsError, "padding_idx 3", {"padding_idx": 3}),
+        ),
+    ),
+    Row(
+        "embedding_rows",
+        (
+            Sample((*draw("rows", (4, 2)).operands, A([[3, 0], [3, 1]]))),
+            Sample((*draw("rows", (4, 2)).operands, A(2))),
+            Sample((*draw("rows", (2, 3)).operands, np.zeros(0, int))),
+            Sample((np.zeros((2, 0)), A([1]))),
+        ),
+        run=lambda xp, w, i: xp.embedding_rows(w, i)[1],
+        weak=False,
+        complex=True,
+        by_value="how many rows there are depends on the indices",
+        errors=(
+            Bad((np.ones((3, 2)), A([-1])), IndexError, "negative"),
+            Bad((np.ones((3, 2)), A([3])), IndexError, "3"),
+            Bad((np.ones(3), A([1])), ShapeError, "(3,)"),
         ),
     ),
     Row(
@@ -428,6 +490,7 @@ NOISE = (
     noisy(
         "dropconnect",
         draw("dc", (2, 3), (3, 2), (2,), rate=0.4),
+        draw("dc", (1, 5), (5, 4), rate=0.6),
         draw("dc", (0, 3), (3, 1), rate=0.4),
         operands=2,
     ),
@@ -444,6 +507,7 @@ NOISE = (
         draw("gumbel", (2, 3), temperature=0.7),
         draw("gumbel", (3, 2), axis=0),
         draw("gumbel", (0, 3)),
+        specials=(Special((A([1.0, 3, 2]),), A([1.0, 2, 3]), (None,), {"hard": True}, value=A([0.0, 1, 0])),),
         errors=(Bad((A([1, 2]),), TypeError, "floating"),),
     ),
 )

@@ -198,6 +198,7 @@ POOLS = (
         (
             draw("fold", (1, 4, 4), size=(3, 3), kernel=2),
             draw("fold", (1, 4, 3), size=(4,), kernel=2, stride=2, padding=1),
+            draw("fold", (1, 2, 4), size=(3, 2), kernel=(2, 1)),
             draw("fold", (0, 2, 3), size=(4,), kernel=2),
         ),
         weak=False,
@@ -270,6 +271,9 @@ RESIZING = (
             draw("interpolate", (1, 1, 3, 2), size=(5, 4), mode="linear"),
             draw("interpolate", (1, 1, 2, 3), size=(4, 3)),
             draw("interpolate", (1, 1, 4), scale_factor=1.5, mode="nearest-exact"),
+            draw("interpolate", (1, 1, 3), scale_factor=1.5, mode="linear"),
+            draw("interpolate", (1, 1, 2, 3), scale_factor=(2.0, 1.5)),
+            draw("interpolate", (1, 1, 3), size=(5,)),
             draw("interpolate", (1, 1, 3, 3), size=(4, 2), mode="linear", align_corners=True),
             draw("interpolate", (1, 1, 4), size=(7,), mode="cubic"),
             draw("interpolate", (1, 1, 5), size=(3,), mode="area"),
@@ -327,6 +331,11 @@ RESIZING = (
             draw("sample", (1, 1, 3), (1, 4, 1), numbers=(apart, *OUTSIDE), padding_mode="border"),
             draw("sample", (1, 1, 3), (1, 4, 1), numbers=(apart, *OUTSIDE), padding_mode="reflection", mode="linear"),
             draw("sample", (1, 1, 4), (1, 3, 1), numbers=(apart, *INSIDE), align_corners=True, mode="nearest"),
+            draw("sample", (2, 1, 3), (2, 2, 1), numbers=(apart, *INSIDE), align_corners=True),
+            *[
+                Sample((draw("sample", (1, 1, 3)).operands[0], A([[[-2.4], [1.43], [2.9]]])), s)
+                for s in ({"padding_mode": "reflection"}, {"padding_mode": "reflection", "align_corners": True})
+            ],
             draw("sample", (0, 1, 3), (0, 2, 1), numbers=(apart, *INSIDE)),
         ),
         weak=False,

@@ -187,6 +187,7 @@ INDICES = {
         A(1),
         (FIRST, None, slice(0, 2)),
         (None, FIRST, slice(1, 2)),
+        (None, A([True, False, True])),
         (..., ROWS_, WIDE),
         np.zeros(0, int),
         (np.zeros((2, 0), int), 1),
@@ -356,6 +357,12 @@ def made(name, *samples, **keywords):
     return Row(name, samples, differentiable=False, integers=False, weak=False, domain="no operand", **keywords)
 
 
+CASTS = (("int8", "float32"), ("int64", "float32"), ("float32", "complex64"), ("float64", "float32"))
+# Arrays, dtypes and Python numbers, which are weak.
+PROMOTED = (
+    *((np.ones(2, "float32"), 1.0), (np.ones(2, "int8"), np.dtype("int16"), 3), (np.dtype("uint8"), np.dtype("int8"))),
+    *((np.ones((), "float64"), np.ones(2, "float32")), (np.dtype("float32"), 1j), (np.dtype("int64"), 0.5)),
+)
 CREATION = (
     made(
         "zeros",
@@ -378,6 +385,20 @@ CREATION = (
         Sample(()),
         run=lambda xp: A([float(xp.finfo(np.dtype("float32")).eps), float(xp.finfo(np.dtype("float64")).max)]),
     ),
+    made("iinfo", Sample(()), run=lambda xp: A([xp.iinfo(np.dtype("int8")).min, xp.iinfo(np.dtype("uint16")).max])),
+    made(
+        "isdtype",
+        *(Sample((), {"kind": kind}) for kind in ("integral", "bool", ("bool", "numeric"), np.dtype("int8"))),
+        run=lambda xp, kind: A(xp.isdtype(np.dtype("int8"), kind)),
+        errors=(Bad((), ValueError, "unknown kind", {"kind": "whole"}),),
+    ),
+    made("can_cast", Sample(()), run=lambda xp: A([xp.can_cast(*map(np.dtype, p)) for p in CASTS])),
+    made("result_type", Sample(()), run=lambda xp: A([np.dtype(xp.result_type(*t)).itemsize for t in PROMOTED])),
+    made(
+        "broadcast_shapes",
+        Sample(()),
+        run=lambda xp: A(xp.broadcast_shapes((3, 1), (2,), (1, 1, 1))),
+    ),
 )
 
 GRAPH = (
@@ -387,6 +408,12 @@ GRAPH = (
         complex=True,
         run=lambda xp, x, dtype=None: xp.asarray(x, dtype=dtype),
         errors=(Bad(("text",), TypeError, ""), Bad((None,), TypeError, "")),
+    ),
+    Row(
+        "from_dlpack",
+        (*(draw("from_dlpack", s) for s in ((3, 2), (), (0,))), Sample((A([1, 2]),))),
+        weak=False,
+        errors=(Bad(("text",), TypeError, "__dlpack__"), Bad((2.5,), TypeError, "__dlpack__")),
     ),
     Row("stop_gradient", tuple(draw("stop", s) for s in UNARY), differentiable=False, complex=True),
     Row(

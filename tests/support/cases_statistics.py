@@ -11,6 +11,7 @@ from .rows import Bad, Row, Sample, Special, apart, draw, nonzero
 
 inf, nan = np.inf, np.nan
 A = np.array
+BETWEEN = ("lower", "higher", "midpoint", "nearest")
 FEW = (((2, 3), None), ((2, 3), 1), ((3, 2), -2), ((2, 3, 2), (0, 2)), ((3,), 0), ((0, 3), 1))
 NO_COMPLEX = Bad((A([1j, 2]),), TypeError, "complex")
 
@@ -20,21 +21,41 @@ def first(name):
     return lambda xp, *a, **s: getattr(xp, name)(*a, **s)[0]
 
 
+def values_of(name):
+    """The distinct values, the first or all of what ``op.<name>`` gives."""
+    return first(name) if name != "unique_values" else None
+
+
+def counted(xp, x, weights, bins, **settings):
+    """A histogram and its edges, where they are none of the call's own."""
+    counts, edges = xp.histogram(x, bins, weights=weights, **settings)
+    return (counts, edges) if isinstance(bins, int) else counts
+
+
 def over(name, *more, shapes=FEW, numbers=apart, **keywords):
     """A reduction with a few axes, without the empty and 0-d arrays of ``reduction``."""
     samples = [draw(name, s, axis=a, numbers=numbers) for s, a in shapes]
     return Row(name, (*samples, draw(name, (2, 3), axis=1, keepdims=True, numbers=numbers), *more), **keywords)
 
 
-def with_holes(name, **keywords):
-    """A reduction that passes NaN over: every sample has one in it, and no gradient comes to it."""
-    holed = A([[1.5, nan, -0.5], [0.25, 2.0, -1.25]])
-    specials = [
-        Special((holed,), A(1.0), (None,), {"axis": None}),
-        Special((A([1.0, 2.0, nan]),), A(1.0), (None,)),
-        *keywords.pop("specials", ()),
-    ]
-    return over(name, specials=tuple(specials), errors=(OFF_AXIS,), weak=False, **keywords)
+def with_holes(name, *more, nothing=nan, **keywords):
+    """A reduction that passes NaN over: samples of two axes and more have some in them; ``nothing``: that of NaN alone.
+
+    No gradient comes to a hole.
+    """
+    specials = (Special((A([nan, nan]),), A(1.0), (A([0.0, 0]),), value=A(nothing)), *keywords.pop("specials", ()))
+    run = holed(lambda xp, x, **s: getattr(xp, name)(x, **s))
+    return over(name, *more, specials=specials, errors=(OFF_AXIS,), weak=False, run=run, **keywords)
+
+
+def holed(f):
+    """``f`` of x with NaN in place of every fourth entry from the second on, where x has two axes or more."""
+
+    def run(xp, x, **settings):
+        holes = (np.arange(np.prod(x.shape, dtype=int)) % 4 == 1).reshape(x.shape) & (len(x.shape) > 1)
+        return f(xp, xp.where(holes, nan, x) if holes.any() else x, **settings)
+
+    return run
 
 
 STATISTICS = (
@@ -77,7 +98,11 @@ STATISTICS = (
         "quantile",
         (
             *[draw("quantile", (2, 4), q=q, axis=1) for q in (0.3, [0.0, 0.5, 1.0], 0.999)],
-            *[draw("quantile", (4, 2), q=0.4, axis=0, method=m) for m in ("lower", "higher", "midpoint", "nearest")],
+            *[draw("quantile", (4, 2), q=q, axis=0, method=m) for q in (0.4, 0.6) for m in BETWEEN],
+            # On an entry, and half-way between two, where the nearest is the even one.
+            *[draw("quantile", (3, 2), q=0.5, axis=0, method=m) for m in BETWEEN],
+            *[draw("quantile", (n, 2), q=0.5, axis=0, method="nearest") for n in (2, 4)],
+            draw("quantile", (2, 3), q=[0.25], axis=1),
             draw("quantile", (2, 3), q=[[0.25], [0.75]], axis=None, keepdims=True),
             draw("quantile", (1, 3), q=0.5, axis=0),
             draw("quantile", (0, 3), q=0.5, axis=1),
@@ -85,6 +110,7 @@ STATISTICS = (
         run=lambda xp, x, **s: xp.quantile(x, **s),
         weak=False,
         integers=False,  # NumPy keeps integers where it does not interpolate
+        specials=(Special((A([1.0, nan, 2.0]),), A(1.0), (None,), {"q": 0.25, "method": "lower"}, value=A(nan)),),
         errors=(
             Bad((np.ones(3),), ValueError, "0 .. 1", {"q": 1.5}),
             Bad((np.ones(3),), ValueError, "method", {"q": 0.5, "method": "best"}),
@@ -93,25 +119,32 @@ STATISTICS = (
     ),
     Row(
         "percentile",
-        (draw("percentile", (2, 3), q=[10, 90], axis=1), draw("percentile", (0, 3), q=10, axis=1)),
+        (
+            draw("percentile", (2, 3), q=[10, 90], axis=1),
+            draw("percentile", (2, 3), q=40, axis=1, method="higher"),
+            draw("percentile", (0, 3), q=10, axis=1),
+        ),
         weak=False,
         run=lambda xp, x, **s: xp.percentile(x, **s),
     ),
-    with_holes("nansum", complex=True),
-    with_holes("nanprod", numbers=nonzero),
-    with_holes("nanmean", specials=(Special((A([nan, nan]),), A(1.0), (A([0.0, 0]),), value=A(nan)),)),
+    with_holes("nansum", nothing=0.0, complex=True),
+    with_holes("nanprod", nothing=1.0, numbers=nonzero),
+    with_holes("nanmean"),
     with_holes("nanmax"),
     with_holes("nanmin"),
-    with_holes("nanvar"),
+    with_holes(
+        "nanvar",
+        draw("nanvar", (4, 2), axis=0, correction=1),
+        specials=(Special((A([nan, 2.0]),), A(1.0), (A([0.0, 0]),), {"correction": 1}, value=A(nan)),),
+    ),
     with_holes("nanstd", specials=(Special((A([2.0, nan, 2.0]),), A(1.0), (A([0.0, 0, 0]),), value=A(0.0)),)),
     with_holes("nanmedian"),
     Row(
         "nanquantile",
         tuple(draw("nanquantile", n, q=q, axis=1) for q, n in ((0.3, (2, 4)), ([0.5, 1.0], (2, 4)), (0.5, (0, 2))))
-        + tuple(
-            draw("nanquantile", (2, 3), q=0.4, axis=0, method=m) for m in ("lower", "higher", "midpoint", "nearest")
-        ),
-        run=lambda xp, x, **s: xp.nanquantile(x, **s),
+        + tuple(draw("nanquantile", (4, 3), q=q, axis=0, method=m) for q in (0.4, 0.5, 0.6) for m in BETWEEN)
+        + (draw("nanquantile", (3, 3), q=[0.5], axis=0, method="nearest"),),
+        run=holed(lambda xp, x, **s: xp.nanquantile(x, **s)),
         weak=False,
         integers=False,
         specials=(
@@ -157,6 +190,7 @@ STATISTICS = (
         (
             Sample((A([0, 2, 2, 1]), *draw("bincount", (4,)).operands)),
             Sample((A([0, 2]), *draw("bincount", (2,)).operands), {"minlength": 5}),
+            Sample((A([0, 2]), *draw("bincount", (2,)).operands), {"minlength": 2}),
             Sample((np.zeros(0, int), np.zeros(0)), {"minlength": 2}),
         ),
         weak=False,
@@ -170,13 +204,19 @@ STATISTICS = (
     Row(
         "histogram",
         (
-            Sample(draw("histogram", (6,)).operands, {"bins": 3}),
-            Sample(draw("histogram", (2, 3)).operands, {"bins": [-1.0, 0.0, 0.5]}),
-            Sample(draw("histogram", (6,)).operands, {"bins": 2, "range": (-0.5, 0.5)}),
+            Sample(draw("histogram", (6,), (6,)).operands, {"bins": 3}),
+            Sample(draw("histogram", (2, 3), (2, 3)).operands, {"bins": [-1.0, 0.0, 0.5]}),
+            Sample(draw("histogram", (6,), (6,)).operands, {"bins": 2, "range": (-0.52, 0.51)}),
+            Sample((np.zeros((0, 2)), np.zeros((0, 2))), {"bins": 2}),
         ),
-        run=first("histogram"),
-        differentiable=False,
+        run=counted,
         weak=False,
+        integers=False,
+        errors=(
+            Bad((A([1.0, nan]), np.ones(2)), ValueError, "ascending order", {"bins": 2}),
+            Bad((A([1.0, 2.0]), np.ones(2)), ValueError, "at least 1", {"bins": 0}),
+            Bad((A([1.0, 2.0]), np.ones(2)), ValueError, "ascending order", {"bins": [2.0, 1.0]}),
+        ),
     ),
     Row(
         "count_nonzero",
@@ -312,16 +352,25 @@ SEARCHING = (
     *[
         Row(
             name,
-            (Sample((A([3.0, 1, 3, 2, 1]),)), Sample((A([[2.0, 2], [1, 2]]),))),
-            run=first(name),
-            differentiable=False,
+            (draw(name, (2, 3)), draw(name, (4,)), draw(name, (0, 2))),
+            run=values_of(name),
             weak=False,
+            domain="distinct numbers: of equal ones the first gets the gradient, which differences cannot show",
+            specials=(Special((A([3.0, 1, 3, 1]),), A([5.0, 7]), (A([7.0, 5, 0, 0]),), why="the first of equal ones"),),
+            by_value="as many results as there are different entries",
         )
-        for name in ("unique_counts", "unique_inverse", "unique_all", "nonzero")
+        for name in ("unique_values", "unique_counts", "unique_inverse", "unique_all")
     ],
+    Row(
+        "nonzero",
+        (Sample((A([3.0, 1, 0, 2, 1]),)), Sample((A([[2.0, 2], [0, 2]]),))),
+        run=first("nonzero"),
+        differentiable=False,
+        weak=False,
+    ),
     *[
         Row(name, (Sample((A([3.0, 0, 3, 2, 1]),)), Sample((A([[2.0, 0], [1, 2]]),))), differentiable=False, weak=False)
-        for name in ("unique_values", "argwhere", "flatnonzero")
+        for name in ("argwhere", "flatnonzero")
     ],
     Row(
         "searchsorted",

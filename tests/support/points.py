@@ -26,10 +26,13 @@ def is_input(operand) -> bool:
 
 
 class Point:
-    """One sample of a row: ``inputs``, and the function ``f(xp, *inputs)`` that gives a list of arrays."""
+    """One sample of a row: ``inputs``, and the function ``f(xp, *inputs)`` that gives a list of arrays.
 
-    def __init__(self, row, sample: Sample):
-        self.row, self.sample = row, sample
+    ``seed`` is that of the cotangent and the tangents.
+    """
+
+    def __init__(self, row, sample: Sample, seed=""):
+        self.row, self.sample, self.seed = row, sample, seed
         self.inputs = [o for o in sample.operands if is_input(o)]
         self.outputs = None
 
@@ -47,13 +50,13 @@ class Point:
     @functools.cached_property
     def g(self):
         """A cotangent for each output; a Python number for what Python numbers alone give."""
-        found = [_random(y, f"g{i}") for i, y in enumerate(self.truth())]
+        found = [_random(y, f"g{i}{self.seed}") for i, y in enumerate(self.truth())]
         return [g.item() if self.weak and g.shape == () else g for g in found]
 
     @functools.cached_property
     def v(self):
         """A tangent for each input."""
-        return [_random(x, f"v{i}") for i, x in enumerate(self.inputs)]
+        return [_random(x, f"v{i}{self.seed}") for i, x in enumerate(self.inputs)]
 
     @property
     def weak(self) -> bool:
@@ -101,8 +104,13 @@ def points(name: str, is_complex: bool = False) -> tuple[Point, ...]:
     row = BY_NAME[name]
     samples = row.samples
     if is_complex:
-        samples = [Sample(tuple(complex_of(o) if is_input(o) else o for o in s.operands), s.settings) for s in samples]
+        samples = [complex_sample(s) for s in samples]
     return tuple(Point(row, s) for s in samples)
+
+
+def complex_sample(sample: Sample) -> Sample:
+    """The sample with its floating operands made complex."""
+    return Sample(tuple(complex_of(o) if is_input(o) else o for o in sample.operands), sample.settings)
 
 
 def own(xp, arrays):

@@ -53,6 +53,11 @@ def embedding(weight, indices):
     return weight[indices]
 
 
+def embedding_rows(weight, indices):
+    rows, places = np.unique(indices, return_inverse=True)
+    return rows, weight[rows], places.reshape(np.shape(indices))
+
+
 def embedding_bag(weight, indices, reduction="mean", padding_idx=None):
     reduce = {"sum": np.sum, "mean": np.mean, "max": np.max}[reduction]
     bags = [weight[row[row != padding_idx]] for row in indices]

@@ -228,7 +228,7 @@ def local_conv(x, w, stride=1):
 def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=False):
     """Every new pixel by itself, axis after axis."""
     if size is None:
-        size = [int(n * scale_factor) for n in x.shape[2:]]
+        size = [int(n * f) for n, f in zip(x.shape[2:], np.broadcast_to(scale_factor, (x.ndim - 2,)))]
     if mode == "area":
         return adaptive_average_pool(x, size)
     for axis, count in enumerate(size, 2):

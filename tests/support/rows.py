@@ -63,6 +63,7 @@ class Row:
     specials: tuple[Special, ...] = ()
     errors: tuple[Bad, ...] = ()
     tolerance: float = 1.0  # a factor: second derivatives that are hard for differences
+    by_value: str = ""  # why the result's shape depends on values: such a function cannot be compiled
 
     def call(self, xp, operands, settings):
         run = self.run or (lambda xp, *a, **s: getattr(xp, self.name)(*a, **s))
@@ -113,7 +114,28 @@ def draw(name, *shapes, numbers=apart, **settings) -> Sample:
     rng = np.random.default_rng(zlib.crc32(f"{name}{shapes}{settings}".encode()))
     each = numbers if isinstance(numbers, tuple) else (numbers,) * len(shapes)
     drawn = [d(rng, s, k) if isinstance(s, tuple) else s for k, (s, d) in enumerate(zip(shapes, each, strict=True))]
+    DRAWN.update({id(x): (x, d, k) for k, (x, d) in enumerate(zip(drawn, each, strict=True)) if hasattr(x, "shape")})
     return Sample(tuple(drawn), settings)
+
+
+# Each array that ``draw`` made, by its identity: the array, its drawing function and its k, so that ``redrawn`` gives
+# others of its kind. Samples pass arrays on to each other, so this is kept beside them.
+DRAWN: dict[int, tuple] = {}
+
+
+def redrawn(sample: Sample, rng) -> Sample:
+    """The sample with other numbers from where its own came; those written by hand and Python numbers move by 3 %."""
+    scale = rng.uniform(0.7, 1.4)  # one for all operands: what lies apart stays apart
+
+    def again(x):
+        if id(x) in DRAWN:
+            _, numbers, k = DRAWN[id(x)]
+            return np.asarray(numbers(rng, x.shape, k) * (scale if numbers is apart else 1.0))
+        if isinstance(x, np.ndarray) and x.dtype.kind in "fc":
+            return np.asarray(x * (1 + rng.uniform(-0.03, 0.03, x.shape)), x.dtype)
+        return x * (1 + rng.uniform(-0.03, 0.03)) if type(x) in (float, complex) else x
+
+    return Sample(tuple(again(x) for x in sample.operands), sample.settings)
 
 
 UNARY = ((3, 2), (), (0,), (2, 0, 3), 0.7)

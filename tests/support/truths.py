@@ -1,6 +1,8 @@
-"""The recorded truths of gradients: where they are, and their ``xp.`` and ``nn.`` names in terms of ``op``.
+"""The recorded truths of gradients: where they are, and what their ``xp.`` and ``nn.`` names mean here.
 
 They stand in a folder beside the checkout, ``../shared/truths``; the environment variable ZKYNET_SHARED names another.
+``xp`` is ``zkynet.numpy``, the namespace that code written for NumPy moves to, so the truths are truths about it and
+about the operations under it; ``nn`` is a list of those that NumPy has no name for.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import zkynet.numpy as zknp
 from zkynet.framework import op
 
 FILE = "truths/grad_truths.py"
@@ -34,78 +37,30 @@ def load():
     return module
 
 
-# fmt: off
+def thin_svd(a):
+    """The truths mean the thin decomposition: the columns that complete a basis have no gradient."""
+    return zknp.linalg.svd(a, full_matrices=False)
+
+
+xp = SimpleNamespace(**{**vars(zknp), "linalg": SimpleNamespace(**{**vars(zknp.linalg), "svd": thin_svd})})
 SAME = (
-    "abs", "argmax", "astype", "broadcast_to", "ceil", "clip", "conj", "cos", "dot", "einsum", "exp", "expand_dims",
-    "expm1", "flip", "floor", "imag", "log", "log1p", "max", "maximum", "mean", "min", "minimum", "moveaxis", "pad",
-    "prod", "real", "reshape", "round", "sign", "sin", "sqrt", "squeeze", "stack", "sum", "take", "take_along_axis",
-    "tanh", "tensordot", "transpose", "tril", "triu", "trunc", "where",
-    "angle", "cbrt", "copysign", "fmax", "heaviside", "hypot", "log10", "log2", "logaddexp", "nan_to_num", "remainder",
-    "sinc", "sinh", "tan", "cross", "inner", "kron", "outer", "trace",
-)
-ACTIVATIONS = (
-    "elu", "gelu", "leaky_relu", "log_sigmoid", "logcumsumexp", "relu6", "silu", "softplus", "xlogy",
-)
-# fmt: on
-
-
-def swapaxes(x, a, b):
-    order = list(range(x.ndim))
-    order[a], order[b] = order[b], order[a]
-    return op.permute_dims(x, order)
-
-
-def conv(x, w, **settings):
-    return op.conv(x, w, **settings)
-
-
-xp = SimpleNamespace(
-    **{name: getattr(op, name) for name in SAME},
-    **{"arc" + name[1:]: getattr(op, name) for name in ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh")},
-    concatenate=op.concat,
-    cumsum=lambda x, axis=None: op.cumulative_sum(op.reshape(x, (-1,)) if axis is None else x, axis=axis),
-    ravel=lambda x: op.reshape(x, (-1,)),
-    swapaxes=swapaxes,
-    var=lambda x, axis=None, ddof=0, keepdims=False: op.var(x, axis, ddof, keepdims),
-    float32="float32",
-    inf=float("inf"),
-    diagonal=lambda x, k=0: op.diagonal(x, offset=k),
-    linalg=SimpleNamespace(**{**vars(op.linalg), "svd": lambda x: op.svd(x, full_matrices=False)}),
-    fft=op.fft,
+    *("elu", "embedding", "group_norm", "layer_norm", "leaky_relu", "log_sigmoid", "log_softmax", "logcumsumexp"),
+    *("logsumexp", "normalize", "relu", "relu6", "rms_norm", "segment_sum", "sigmoid", "silu", "softmax", "softplus"),
+    *("stop_gradient", "xlogy", "expm", "index_set", "batch_norm", "batch_norm_eval", "gelu", "conv1d", "conv2d"),
 )
 nn = SimpleNamespace(
-    erf=op.special.erf,
-    erfc=op.special.erfc,
-    erfinv=op.special.erfinv,
-    entr=op.special.entr,
-    logit=op.special.logit,
-    **{name: getattr(op, name) for name in ACTIVATIONS},
-    gelu_tanh=lambda x: op.gelu(x, approximate=True),
-    hardtanh=op.hard_tanh,
-    relu=op.relu,
-    sigmoid=op.sigmoid,
-    softmax=op.softmax,
-    log_softmax=op.log_softmax,
-    logsumexp=op.logsumexp,
-    cross_entropy=op.softmax_cross_entropy,
+    **{name: getattr(op, name) for name in SAME},
+    **{name: getattr(op.special, name) for name in ("entr", "erf", "erfc", "erfinv", "logit")},
     avg_pool2d=op.average_pool,
-    batch_norm=op.batch_norm,
-    batch_norm_eval=op.batch_norm_eval,
     bce_logits=lambda x, t: op.sigmoid_cross_entropy(x, t, "none"),
     conv_transpose1d=op.conv_transpose,
-    embedding=op.embedding,
-    group_norm=op.group_norm,
+    cross_entropy=op.softmax_cross_entropy,
+    gelu_tanh=lambda x: op.gelu(x, approximate=True),
+    hardtanh=op.hard_tanh,
     huber=lambda x: op.huber_loss(x, op.zeros_like(x), "none"),
-    layer_norm=op.layer_norm,
+    index_add=op.scatter_add,
+    index_mul=lambda x, i, v: op.asarray(x).at[i].multiply(v),
     max_pool2d=op.max_pool,
-    normalize=op.normalize,
-    rms_norm=op.rms_norm,
-    conv1d=conv,
-    conv2d=conv,
-    index_add=lambda x, i, v: op.scatter_add(x, i, v),
-    index_set=lambda x, i, v: op.index_set(x, i, v),
-    stop_gradient=op.stop_gradient,
-    expm=op.expm,
     solve_triangular=lambda a, b: op.solve_triangular(a, b, lower=True),
 )
 

@@ -55,31 +55,34 @@ def _check_guards(records) -> None:
             guard.check(f"an input of operator {type(record.operator).__name__}")
 
 
-def pull_back(roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=frozenset()) -> list:
+def pull_back(
+    roots, cotangents, asked, traced: bool, lead: Shape = (), barrier=frozenset(), order=None, careful=False
+) -> list:
     """One reverse sweep: the cotangent of each asked Record, None where nothing reaches it.
 
     ``cotangents`` belong to ``roots``, of shape ``lead + root.shape``. With ``traced`` they and the results are
-    Tensors, and the sweep is itself recorded; otherwise all are arrays.
+    Tensors, and the sweep is itself recorded; otherwise all are arrays. ``order``: what ``between`` gives, where that
+    is known; ``careful``: a mask stands behind the roots.
     """
     asked_set = set(asked)
-    order = between(roots, asked_set, barrier)
+    order = between(roots, asked_set, barrier) if order is None else order
     needed = set(order)
     waiting: dict = {}
     for root, g in zip(roots, cotangents, strict=True):
         if root in needed:
             waiting[root] = g if root not in waiting else waiting[root] + g
     found: dict = {}
-    _sweep_back(order, waiting, found, needed, asked_set, barrier, traced, lead)
+    _sweep_back(order, waiting, found, needed, asked_set, barrier, traced, lead, careful)
     return [found.get(record) for record in asked]
 
 
-def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead):
+def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, careful):
     """The loop of ``pull_back``: newest first, each step sends its cotangent on to its parents."""
     special = asked | barrier
     watchers = CONTEXT.get().watchers if WATCHED else ()
     arrived = [watcher.arrived for watcher in watchers if hasattr(watcher, "arrived")]
-    plain = not traced and not lead and not watchers
-    careful = False  # from the first mask on: what it cut off must stay silent
+    # careful: from the first mask on, what it cut off must stay silent
+    plain = not traced and not lead and not watchers and not careful
     last = c = None  # the newest contribution, not yet in ``waiting``: in a chain it is what comes next
     for record in reversed(order):
         if record is last:
@@ -169,7 +172,12 @@ def sent(record, g, waiting, needed, traced, lead, careful=False):
             _into_slot(waiting, record, g)
         return []
     contributions = []
-    joint = _joint(record, g, needed, traced, lead) if operator.joint else None
+    joint = None
+    if operator.joint:
+        joint = _joint(record, g, needed, traced, lead)
+    elif operator.together is not None and not traced and not lead:
+        wanted = [p is not None and p in needed for p in record.parents]
+        joint = operator.together(record.xp, g, wanted, *record.saved)
     for i, parent in enumerate(record.parents):
         if parent is None or parent not in needed:
             continue

@@ -1,7 +1,7 @@
 """``cg``: the face of the framework's files."""
 
 from .anomaly import detect_anomaly
-from .custom import checkpoint, custom_vjp, no_grad
+from .custom import checkpoint, custom_jvp, custom_vjp, no_grad
 from .function import Constant, Function, Input, Parameter, State, Variable
 from .gradients import gradient_graph, gradients
 from .graph import InputNode, ModuleGraph, Node, OperatorNode
@@ -32,6 +32,7 @@ __all__ = [
     "Tensor",
     "Variable",
     "checkpoint",
+    "custom_jvp",
     "custom_vjp",
     "detect_anomaly",
     "grad",

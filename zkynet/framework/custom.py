@@ -10,7 +10,7 @@ from zkynet.backends.errors import MutationError, NotDifferentiableError, VJPSha
 
 from . import operations as op
 from . import pytree
-from .backprop import pull_back
+from .backprop import SOURCE, pull_back
 from .function import REPLAYING, Function
 from .operations.random import DrawLog
 from .operator import Operator
@@ -139,6 +139,68 @@ def custom_vjp(function: Callable) -> CustomVJP:
     NotDifferentiableError.
     """
     return CustomVJP(function)
+
+
+class _CustomForward(_Custom):
+    """One application of a function with a forward rule: cotangents go through the transpose of that rule."""
+
+    def vjp(self, g, y, arrays, wanted, traced):
+        name, rule = self.owner.__name__, self.owner.forward
+        if rule is None:
+            raise NotDifferentiableError(f"{name} has no rule yet.\nDecorate one with @{name}.defjvp.")
+        zeros = [op.zeros_like(a) for a in arrays]
+        leaves = [Record(SOURCE, (), (), t.shape, t.dtype, backends.backend_of(value_of(t))) for t in zeros]
+        moved = rule([tensor_of(value_of(t), leaf) for t, leaf in zip(zeros, leaves, strict=True)], y, *arrays)
+        moved = op.asarray(moved)
+        if moved.shape != y.shape:
+            raise VJPShapeError(
+                f"the rule of {name} returned a tangent of the wrong shape.\n"
+                f"  got:      {moved.shape}\n  expected: {y.shape}, the shape of its output"
+            )
+        if moved.record is None:
+            return [None] * len(arrays)
+        g = op.astype(g, moved.dtype) if g.dtype != moved.dtype else g
+        found = pull_back([moved.record], [g if traced else value_of(g)], leaves, traced, ())
+        return [c if c is None or isinstance(c, Tensor) else tensor_of(c) for c in found]
+
+
+class CustomJVP:
+    """A function with a Jacobian-vector product of its own; see custom_jvp."""
+
+    def __init__(self, function: Callable):
+        self.function = function
+        self.forward: Callable | None = None
+        update_wrapper(self, function)
+        self.__name__ = getattr(function, "__name__", "function")
+
+    def defjvp(self, forward: Callable) -> Callable:
+        """Set the rule: ``forward(tangents, y, *inputs)`` gives the tangent of y, linear in ``tangents``, a list."""
+        self.forward = forward
+        return forward
+
+    def __call__(self, *inputs) -> Tensor:
+        return _CustomForward(self)(*inputs)
+
+    def __repr__(self) -> str:
+        return f"<custom_jvp {self.__name__}{'' if self.forward else ', without a rule'}>"
+
+
+def custom_jvp(function: Callable) -> CustomJVP:
+    """Give a function of arrays, written with ``op``, a forward rule of its own::
+
+        @zk.custom_jvp
+        def log1pexp(x):
+            return op.log(1 + op.exp(x))
+
+        @log1pexp.defjvp
+        def _(tangents, y, x):
+            return tangents[0] * op.sigmoid(x)
+
+    ``tangents`` has one Tensor an input, of its shape; the result has the shape of y and is linear in them: reverse
+    mode goes through its transpose. Otherwise as custom_vjp: rules can be differentiated, leading axes are looped
+    over, and a tracked value read from outside is a NotDifferentiableError.
+    """
+    return CustomJVP(function)
 
 
 class _Recompute(Operator):

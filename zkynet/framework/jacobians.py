@@ -3,14 +3,16 @@
 import operator
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from zkynet import backends
 from zkynet.backends.errors import JacobianTooLargeError, NotDifferentiableError
 
 from . import operations as op
 from .axes import size_of
-from .backprop import memory_limit
-from .record import Record, Tensor, tensor_of
+from .backprop import between, memory_limit, pull_back
+from .diagonal import Start, identity_rows
+from .record import HOST, Record, Tensor, tensor_of, value_of
 from .trace import Trace, as_argnums, title_of
 from .transforms import (
     _gradient,
@@ -18,7 +20,6 @@ from .transforms import (
     _leaves_of_output,
     _number,
     _regroup,
-    _sweep,
     _tangents,
     _with_aux,
     check_holomorphic,
@@ -28,15 +29,18 @@ from .transforms import (
     unwrapped,
 )
 
-CHUNK_BYTES = 64 << 20  # a Jacobian above this size is computed in chunks
+CHUNK_BYTES = 64 << 20  # a Jacobian above this size is computed in chunks, of at most so much
+CHUNKS = 32  # at least so many then: a sweep holds several arrays of a chunk's size at a time
+CACHE_BYTES = 1 << 19  # on the host smaller Jacobians come in chunks of this size, which costs little
 
 
 def jacobian(f: Callable, argnums=0, *, mode="auto", chunk_size=None, has_aux=False, holomorphic=False) -> Callable:
     """A function that gives the full Jacobian of ``f``, of shape ``output.shape + input.shape``.
 
     ``mode``: "rev" takes one batched reverse sweep, "fwd" one batched forward sweep, "auto" whichever has fewer rows.
-    ``chunk_size``: how many rows go through a sweep at once (default: as many as keep it below 64 MB). Inputs and
-    outputs are pytrees; the result has the structure of the output, and inside it that of the argument.
+    ``chunk_size``: how many rows go through a sweep at once (default: what keeps the memory taken below 1.3 times the
+    result's, from 64 MB on, and below 3 times that of a smaller one; on backends whose arrays can be written to).
+    Inputs and outputs are pytrees; the result has the structure of the output, and inside it that of the argument.
     JacobianTooLargeError, a MemoryError, before anything is allocated, where the result would take more than a
     quarter of the memory.
     """
@@ -53,11 +57,11 @@ def jacobian(f: Callable, argnums=0, *, mode="auto", chunk_size=None, has_aux=Fa
         result, aux = _with_aux(trace.run(f, kwargs), has_aux, "jacobian", f)
         outputs, tree = _leaves_of_output(result, "jacobian", f)
         way = _direction(mode, outputs, trace.leaves, holomorphic, f)
-        _check_size(outputs, trace.leaves, f)
+        chunks = _Chunks(chunk_size, _check_size(outputs, trace.leaves, f))
         traced = trace.traced(outputs)
         turn = holomorphic and check_kinds(outputs, trace.leaves, "jacobian", f)
         compute = _rows_backward if way == "rev" else _columns_forward
-        blocks = compute(trace, outputs, chunk_size, traced, f if turn else None)
+        blocks = compute(trace, outputs, chunks, traced, f if turn else None)
         inside = traced or trace.outer.depth > 0
         rows = [_regroup(trace, handed_out(row, traced, inside, trace.leaves), argnums) for row in blocks]
         blocks = tree.unflatten(rows)
@@ -97,7 +101,8 @@ def _bytes(x: Tensor) -> int:
     return getattr(getattr(x._value, "dtype", None), "itemsize", 8) if not _is_complex(x) else 16
 
 
-def _check_size(outputs, leaves, f):
+def _check_size(outputs, leaves, f) -> int:
+    """The bytes of the whole Jacobian; JacobianTooLargeError where they are too many."""
     total = sum(_size(y) * _size(x) * max(_bytes(y), _bytes(x)) for y in outputs for x in leaves)
     limit = memory_limit()
     if total > limit:
@@ -106,61 +111,76 @@ def _check_size(outputs, leaves, f):
             f"  limit: {limit / 1e9:.2f} GB, a quarter of the memory\n"
             "Use zk.vjp or zk.jvp for products with it, or differentiate fewer inputs or outputs at a time."
         )
+    return total
 
 
-def _chunks(count: int, row_bytes: int, chunk_size):
-    """Ranges of rows."""
-    step = chunk_size or max(1, CHUNK_BYTES // max(row_bytes, 1))
-    return [(start, min(start + step, count)) for start in range(0, count, step)]
+class _Chunks:
+    """How many rows go through a sweep at once: as many as ``chunk_size`` says, or as fit into the memory allowed."""
+
+    def __init__(self, chunk_size, total):
+        self.chunk_size, self.total = chunk_size, total  # total: bytes of the whole Jacobian
+
+    def ranges(self, count: int, order, xp) -> list[tuple[int, int]]:
+        """``count`` rows in ranges; ``order``: the Records that they pass."""
+        # A sweep holds a few arrays of the widest at a time. On the host small ones pay anyway: they stay in its cache.
+        large = xp.is_host or self.total > CHUNK_BYTES
+        room = max(self.total // CHUNKS, CACHE_BYTES) if large else CHUNK_BYTES
+        widest = max([_record_bytes(record) for record in order], default=1)
+        step = self.chunk_size or max(1, room // max(widest, 1))
+        return [(start, min(start + step, count)) for start in range(0, count, step)]
 
 
-def _unit_rows(record: Record, start, stop):
-    """Rows ``start`` to ``stop`` of the identity, each in the shape of a Record's output."""
-    xp = record.xp
-    dtype = record.dtype or xp.float64
-    n = size_of(record.shape)
-    rows = xp.eye(stop - start, n, k=start, dtype=dtype)
-    return xp.reshape(rows, (stop - start, *record.shape))
+def _record_bytes(record: Record) -> int:
+    if type(record.dtype) is tuple:
+        return sum(size_of(s) * getattr(d, "itemsize", 8) for s, d in zip(record.shape, record.dtype, strict=True))
+    return size_of(record.shape) * getattr(record.dtype, "itemsize", 8)
 
 
-def _rows_backward(trace, outputs, chunk_size, traced, holomorphic):
-    """A list of blocks for each output: batched reverse sweeps. ``holomorphic``: the function that has to be so."""
-    leaves = trace.leaves
-    result = []
-    for y in outputs:
-        widest = max([_size(x) * _bytes(x) for x in leaves], default=1)
-        pieces: list = [[] for _ in leaves]
-        for start, stop in _chunks(_size(y), widest, chunk_size):
-            found: list = [None] * len(leaves)
-            if y.record is not None:
-                g = _unit_rows(y.record, start, stop)
-                lead = (stop - start,)
-                found = _sweep([y.record], [tensor_of(g) if traced else g], trace.records, traced, lead)
-                if holomorphic:
-                    turned = _sweep([y.record], [g * 1j], trace.records, False, lead)
-                    check_holomorphic(found, turned, holomorphic)
-            for piece, c, leaf in zip(pieces, found, leaves, strict=True):
-                piece.append(_gradient(c, leaf, traced, False, (stop - start,)))
-        result.append([_joined(p, y, x, traced) for p, x in zip(pieces, leaves, strict=True)])
-    return result
+class _Block:
+    """The Jacobian of the output ``y`` by the leaf ``x``, filled with rows, or with ``columns``, as they come."""
 
+    def __init__(self, y: Tensor, x: Tensor, traced: bool, columns=False):
+        self.y, self.x, self.traced, self.columns = y, x, traced, columns
+        self.lines = _size(x if columns else y)
+        self.matrix: Any = None  # where the backend's arrays can be written to and there is more than one chunk
+        self.pieces: list = []
 
-def _joined(pieces, y, x, traced, transposed=False):
-    """Chunks of rows, or of columns, as the block of a Jacobian that belongs to output ``y`` and leaf ``x``."""
-    shape, inner = _shape(y), _shape(x)
-    if not pieces:
-        xp = x.record.xp
-        zeros = xp.zeros(shape + inner, dtype=x.record.dtype or xp.float64)
-        return tensor_of(zeros) if traced else zeros
-    xp = op if traced else backends.backend_of(pieces[0])
-    whole = pieces[0] if len(pieces) == 1 else xp.concat(pieces, axis=0)
-    if transposed:
-        whole = xp.matrix_transpose(xp.reshape(whole, (size_of(inner), size_of(shape))))
-    block = xp.reshape(whole, shape + inner)
-    dtype = x.record.dtype or getattr(y._value, "dtype", None)  # a gradient's, whichever way it was computed
-    if dtype is not None and _bare(dtype) != _bare(block.dtype) and xp.is_complex(block.dtype) == xp.is_complex(dtype):
-        block = xp.astype(block, _bare(dtype))
-    return block if shape + inner != () else _number(block, x)
+    def add(self, start: int, stop: int, piece) -> None:
+        """Lines ``start`` to ``stop``, of shape ``(stop - start,) +`` that of the other end."""
+        xp = None if self.traced else backends.backend_of(piece)
+        if xp is None or not xp.is_mutable or stop - start == self.lines:
+            self.pieces.append(piece)
+            return
+        if self.matrix is None:
+            self.matrix = xp.empty((_size(self.y), _size(self.x)), dtype=self._dtype(xp, piece))
+        if self.columns:
+            self.matrix[:, start:stop] = xp.matrix_transpose(xp.reshape(piece, (stop - start, -1)))
+        else:
+            self.matrix[start:stop] = xp.reshape(piece, (stop - start, -1))
+
+    def whole(self):
+        """The block, of shape ``y.shape + x.shape``; a Python number where both are."""
+        y, x, shape = self.y, self.x, _shape(self.y) + _shape(self.x)
+        if self.matrix is not None:
+            return backends.backend_of(self.matrix).reshape(self.matrix, shape)
+        if not self.pieces:
+            zeros = x.record.xp.zeros(shape, dtype=x.record.dtype or x.record.xp.float64)
+            return tensor_of(zeros) if self.traced else zeros
+        xp = op if self.traced else backends.backend_of(self.pieces[0])
+        whole = self.pieces[0] if len(self.pieces) == 1 else xp.concat(self.pieces, axis=0)
+        if self.columns:
+            whole = xp.matrix_transpose(xp.reshape(whole, (_size(x), _size(y))))
+        block = xp.reshape(whole, shape)
+        dtype = self._dtype(xp, block)
+        block = block if dtype == block.dtype else xp.astype(block, dtype)
+        return block if shape != () else _number(block, x)
+
+    def _dtype(self, xp, piece):
+        """That of a gradient, whichever way it was computed."""
+        dtype = self.x.record.dtype or getattr(self.y._value, "dtype", None)
+        if dtype is None or _bare(dtype) == _bare(piece.dtype) or xp.is_complex(dtype) != xp.is_complex(piece.dtype):
+            return piece.dtype
+        return backends.backend_of(value_of(piece)).own_dtype(_bare(dtype))
 
 
 def _bare(dtype) -> str:
@@ -170,23 +190,70 @@ def _bare(dtype) -> str:
     return str(dtype).rpartition(".")[2]
 
 
-def _columns_forward(trace, outputs, chunk_size, traced, holomorphic):
-    """A list of blocks for each output: batched forward sweeps, then the leading axes moved to the end."""
-    leaves = trace.leaves
+def _sweep(roots, cotangents, asked, traced, lead, order, careful=False):
+    with HOST.errstate():  # rules divide by zero on purpose, and select
+        return pull_back(roots, cotangents, asked, traced, lead, order=order, careful=careful)
+
+
+def _rows_backward(trace, outputs, chunks, traced, holomorphic):
+    """A list of blocks for each output, by batched reverse sweeps. ``holomorphic``: the function that has to be so."""
+    result = []
+    for y in outputs:
+        blocks = [_Block(y, x, traced) for x in trace.leaves]
+        whole = traced or holomorphic
+        sweeps = _whole_sweeps(y, trace, chunks, traced, holomorphic) if whole else _short_sweeps(y, trace, chunks)
+        for start, stop, found in sweeps if y.record is not None and trace.leaves else ():
+            for i, (block, x) in enumerate(zip(blocks, trace.leaves, strict=True)):
+                block.add(start, stop, _gradient(found[i], x, traced, False, (stop - start,)))
+                found[i] = None
+        result.append([block.whole() for block in blocks])
+    return result
+
+
+def _short_sweeps(y, trace, chunks):
+    """(start, stop, cotangents of the leaves) of each chunk of rows, by sweeps that begin where rows are needed."""
+    asked = trace.records
+    begin = Start(y.record, asked)
+    if not begin.order:
+        return
+    if begin.diagonals and all([record in asked for record in begin.order]):  # no step is left
+        found = dict(zip(*begin.rows(0, _size(y)), strict=True))
+        yield 0, _size(y), [found.get(record) for record in asked]
+        return
+    for start, stop in chunks.ranges(_size(y), begin.order, y.record.xp):
+        records, cotangents = begin.rows(start, stop)
+        yield start, stop, _sweep(records, cotangents, asked, False, (stop - start,), begin.order, begin.careful)
+
+
+def _whole_sweeps(y, trace, chunks, traced, holomorphic):
+    """The same by sweeps from the output itself, recorded or checked."""
+    asked = trace.records
+    order = between([y.record], set(asked))
+    for start, stop in chunks.ranges(_size(y), order, y.record.xp):
+        g, lead = identity_rows(y.record, start, stop), (stop - start,)
+        found = _sweep([y.record], [tensor_of(g) if traced else g], asked, traced, lead, order)
+        if holomorphic:
+            check_holomorphic(found, _sweep([y.record], [g * 1j], asked, False, lead, order), holomorphic)
+        yield start, stop, found
+
+
+def _columns_forward(trace, outputs, chunks, traced, holomorphic):
+    """A list of blocks for each output, by batched forward sweeps."""
     result: list = [[] for _ in outputs]
-    for k, x in enumerate(leaves):
-        widest = max([_size(y) * _bytes(y) for y in outputs], default=1)
-        pieces: list = [[] for _ in outputs]
-        for start, stop in _chunks(_size(x), widest, chunk_size):
-            t = _unit_rows(x.record, start, stop)
-            only, lead = _Only(leaves[k]), (stop - start,)
-            moved = _tangents(only, [tensor_of(t) if traced else t], outputs, traced, lead)
+    roots = [y.record for y in outputs if y.record is not None]
+    for x in trace.leaves:
+        only, blocks = _Only(x), [_Block(y, x, traced, columns=True) for y in outputs]
+        order = between(roots, {x.record}) if roots else ()
+        for start, stop in chunks.ranges(_size(x), order, x.record.xp):
+            t, lead = identity_rows(x.record, start, stop), (stop - start,)
+            moved = _tangents(only, [tensor_of(t) if traced else t], outputs, traced, lead, order)
             if holomorphic:
-                check_holomorphic(moved, _tangents(only, [t * 1j], outputs, False, lead), holomorphic)
-            for piece, m in zip(pieces, moved, strict=True):
-                piece.append(m)
-        for block, p, y in zip(result, pieces, outputs, strict=True):
-            block.append(_joined(p, y, x, traced, transposed=True))
+                check_holomorphic(moved, _tangents(only, [t * 1j], outputs, False, lead, order), holomorphic)
+            for i, block in enumerate(blocks):
+                block.add(start, stop, moved[i])
+                moved[i] = None
+        for row, block in zip(result, blocks, strict=True):
+            row.append(block.whole())
     return result
 
 

@@ -40,7 +40,7 @@ class Module(Function):
         if params is not None:
             self._params = _by_short_name(params, Possession)
 
-    def call(self, *inputs):
+    def call(self, *inputs, **settings):
         raise NotImplementedError(f"{type(self).__name__} needs a method call(self, ...)")
 
     def __call__(self, *inputs, **settings):

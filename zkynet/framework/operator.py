@@ -38,6 +38,7 @@ class Plan:
         self._kept: dict = {}
         self.quick = self._quick(cls)
         self.plain = self._plain(cls)
+        self.pushed = self._pushed(cls)
 
     def _rule(self, cls, name) -> Rule | None:
         method = getattr(cls, name, None)
@@ -69,6 +70,14 @@ class Plan:
             return None
         simple = [r is not None and len(r.wants) <= 1 and all(w >= 0 for w in r.wants) for r in self.vjp]
         return tuple((r.method, r.wants[0] if r.wants else None) for r in self.vjp) if all(simple) else None
+
+    def _pushed(self, cls) -> tuple | None:
+        """The same for tangents, where what moves them is a VJP rule of an entrywise operator, or ``forward``."""
+        if self.joint or self.variadic or cls.outputs > 1 or any(r is not None for r in self.jvp):
+            return None
+        if cls.linear:
+            return ((cls.forward, None),)
+        return self.plain if cls.elementwise else None
 
     def rule(self, kind: tuple, i: int) -> Rule | None:
         """The rule for input ``i``, of the VJPs or of the JVPs."""
@@ -131,6 +140,10 @@ class Operator(Function):
     exact = False  # Python floats may be computed on as they are: as in NumPy, and never an exception
     makes_view = False  # the output may share memory with an input
     joint = False  # one method vjp(g, y, arrays, wanted, traced) gives all cotangents, Tensors in and out
+    # A method together(xp, g, wanted, *inputs, y) that gives all cotangents in one go, beside rules that share work. It
+    # runs for an ordinary cotangent of arrays alone; inputs and y are None where no rule that may run names them, and
+    # so are parts of g, of several outputs, that nothing reached.
+    together: Any = None
     outputs = 1
     # "common" dtype; "inexact": at least floating point, as NumPy's exp (int8 becomes float16); "floating": the same
     # with float64 for every integer, as NumPy's divide; None: dtypes as they are

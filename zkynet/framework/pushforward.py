@@ -19,11 +19,11 @@ from .operator import missing_rule
 from .record import CONTEXT, WATCHED, Output, Record, tensor_of, value_of
 
 
-def push_forward(asked, tangents, roots, traced: bool, lead: Shape = ()) -> list:
+def push_forward(asked, tangents, roots, traced: bool, lead: Shape = (), order=None) -> list:
     """One forward sweep: the tangent of each root, None where nothing reaches it.
 
     ``tangents`` belong to the ``asked`` Records, of shape ``lead + record.shape``; Tensors with ``traced``, else
-    arrays.
+    arrays. ``order``: what ``between`` gives, where that is known.
     """
     moving: dict = {}
     for record, t in zip(asked, tangents, strict=True):
@@ -31,7 +31,7 @@ def push_forward(asked, tangents, roots, traced: bool, lead: Shape = ()) -> list
     given = set(asked)
     wanted = set(roots)
     found = {}
-    order = between(roots, given)
+    order = between(roots, given) if order is None else order
     uses = _last_uses(order)
     watchers = CONTEXT.get().watchers if WATCHED else ()
     told = [watcher.pushed for watcher in watchers if hasattr(watcher, "pushed")]
@@ -71,6 +71,10 @@ def _advance(record, moving, traced, lead):
     if operator.joint or (operator.outputs > 1 and None in operator.plan.jvp):
         _advance_by_transpose(record, moving, traced, lead)
         return
+    pushed = operator.plan.pushed
+    if pushed is not None and not traced and not lead and record.dtype is not None and record.xp.is_host:
+        _advance_quickly(record, moving, pushed)
+        return
     total = None
     for i, p in enumerate(record.parents):
         t = moving.get(p) if p is not None else None
@@ -82,6 +86,24 @@ def _advance(record, moving, traced, lead):
         else:
             part = _shaped(record, part, traced, lead)
             total = part if total is None else total + part
+    if total is not None:
+        moving[record] = total
+
+
+def _advance_quickly(record, moving, pushed):
+    """The most frequent case: arrays of the host, and a rule that reads at most one saved array."""
+    operator, xp, shape, dtype = record.operator, record.xp, record.shape, record.dtype
+    total, i = None, -1
+    for p in record.parents:
+        i += 1
+        t = moving.get(p) if p is not None else None
+        if t is None:
+            continue
+        method, want = pushed[i]
+        part = method(operator, xp, t) if want is None else method(operator, xp, t, record.saved[want])
+        if part.dtype is not dtype or part.shape != shape:
+            part = _shaped(record, part, False, ())
+        total = part if total is None else total + part
     if total is not None:
         moving[record] = total
 

@@ -54,18 +54,20 @@ def binary(operator, doc: str) -> Callable[[Any, Any], Tensor]:
             vb, rb = operand(b)
         ka = type(va)
         kb = type(vb)
-        if kb is float:
+        if kb is float or kb is int:
             if ka is float:
+                if kb is int:
+                    return apply(operator, a, b)
                 values = (va, vb) if exact else (_FLOAT64(va), _FLOAT64(vb))
                 return _numbers(operator, values, (ra, rb), quick)
-            if ra is not None and ka is not complex:  # what is tracked is floating point
-                xp = ra.xp
+            if ra is not None and ka is not complex and ra.dtype is not None and ra.dtype is not complex:
+                xp = ra.xp  # what is tracked is floating point
             else:
                 xp = BACKEND_BY_TYPE.get(ka)
                 if xp is None or va.dtype not in xp.real_dtypes:
                     return apply(operator, a, b)
             vb = xp.number(vb, va.dtype)
-        elif ka is float:
+        elif ka is float or ka is int:
             xp = BACKEND_BY_TYPE.get(kb)
             if xp is None or (rb is None and vb.dtype not in xp.real_dtypes):
                 return apply(operator, a, b)

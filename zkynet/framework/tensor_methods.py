@@ -8,6 +8,7 @@ from zkynet.backends.errors import MutationError, TrackedValueError
 from . import operations as op
 from .function import Input, Possession
 from .numpy_dispatch import OPERATIONS, functions
+from .operations.dtypes import device_of
 from .operations.indexing import At, index, index_set
 from .pytree import map_tree
 from .record import HOST, Tensor, dtype_of, is_tracked, kind_of, operand, shape_of, tensor_of
@@ -194,6 +195,14 @@ def _constants(asked, arguments):
     return map_tree(constant, arguments, lambda x: isinstance(x, Possession))
 
 
+def _namespace(self, *, api_version=None):
+    """``op``, which is what the array API standard calls the namespace of an array."""
+    if api_version not in (None, *VERSIONS):
+        raise ValueError(f"the array API standard {api_version!r} is unknown.\n  expected: one of {', '.join(VERSIONS)}")
+    return op
+
+
+VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")  # each is all but a part of the next
 KINDS = ("bool", "integer", "real", "complex")
 
 METHODS: dict[str, Any] = {
@@ -246,12 +255,13 @@ METHODS: dict[str, Any] = {
     "__array__": _to_array,
     "__array_ufunc__": _array_ufunc,
     "__array_function__": _array_function,
-    "__array_namespace__": lambda self, api_version=None: op,
+    "__array_namespace__": _namespace,
     "item": item,
     "shape": property(shape_of),
     "ndim": property(lambda self: len(shape_of(self))),
     "size": property(_size),
     "dtype": property(_dtype),
+    "device": property(device_of),
     "T": property(_transposed),
     "mT": property(lambda self: op.matrix_transpose(self)),
     "real": property(lambda self: op.real(self)),

@@ -23,9 +23,9 @@ def _sweep(records, cotangents, asked, traced, lead=()):
         return pull_back(records, cotangents, asked, traced, lead)
 
 
-def _push(asked, tangents, roots, traced, lead=()):
+def _push(asked, tangents, roots, traced, lead=(), order=None):
     with HOST.errstate():
-        return push_forward(asked, tangents, roots, traced, lead)
+        return push_forward(asked, tangents, roots, traced, lead, order)
 
 
 # ---- what goes in and what comes out ----
@@ -401,12 +401,12 @@ def _check_sequences(what, args, others, name):
         raise CotangentError(f"{what}: {len(args)} arguments, but {len(others)} {name}")
 
 
-def _tangents(trace, given, outputs, traced, lead=()):
+def _tangents(trace, given, outputs, traced, lead=(), order=None):
     """The tangents of the outputs, zeros where nothing reaches them."""
     roots = [y.record for y in outputs if y.record is not None]
     found: list = []
     if roots and trace.leaves:
-        found = _push(trace.records, given, roots, traced, lead)
+        found = _push(trace.records, given, roots, traced, lead, order)
     rest = iter(found)
     moved = []
     for y in outputs:

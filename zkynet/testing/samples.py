@@ -151,6 +151,12 @@ CREATION = (
     call("arange", run=lambda: op.arange(1.0, 2.0, 0.25)),
     *(call(name, M) for name in ("zeros_like", "ones_like")),
     call("finfo", run=lambda: float(op.finfo(np.dtype("float32")).eps)),
+    call("iinfo", run=lambda: op.iinfo(np.dtype("int16")).max),
+    call("isdtype", run=lambda: op.isdtype(np.dtype("float32"), "real floating")),
+    call("can_cast", run=lambda: op.can_cast(np.dtype("int32"), np.dtype("float64"))),
+    call("result_type", run=lambda: np.dtype(op.result_type(np.dtype("int8"), np.dtype("uint8"))).itemsize),
+    call("broadcast_shapes", run=lambda: A(op.broadcast_shapes((3, 1), (2,)))),
+    call("from_dlpack", M),
     call("is_complex", run=lambda: bool(op.is_complex("complex64"))),
     call("is_traced", M, run=lambda x: bool(op.is_traced(x))),
 )

@@ -74,4 +74,11 @@ CALCULUS = (
     call("polyfit", (5,), (5,), numbers=(rising, apart), deg=2),
 )
 
-ARRAYS = (*ARRANGEMENT, *JOINING, *SELECTION, *MADE, *CALCULUS)
+LOOPS = (
+    call("cond", M, run=lambda x: op.cond(True, op.sin, op.cos, x)),
+    call("while_loop", S, run=lambda x: op.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1] * x), (0, x))[1]),
+    call("scan", V, M, run=lambda c, x: op.scan(lambda c, x: (c * x, c + op.sin(x)), c, x)),
+    call("map", M, run=lambda x: op.map(lambda row: row * op.sin(row), x)),
+)
+
+ARRAYS = (*ARRANGEMENT, *JOINING, *SELECTION, *MADE, *CALCULUS, *LOOPS)

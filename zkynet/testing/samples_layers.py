@@ -67,7 +67,7 @@ ATTENTION = (
         run=lambda q, k, *weights: op.multi_head_attention(q, k, k, weights, heads=2),
     ),
     call("rotary_embedding", (4, 4)),
-    *(call(name, (4, 2), A([[0, 3], [3, 1]])) for name in ("embedding", "embedding_bag")),
+    *(call(name, (4, 2), A([[0, 3], [3, 1]])) for name in ("embedding", "embedding_bag", "embedding_rows")),
     call("bilinear", (2, 2), M, (2, 2, 3), (2,)),
 )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from .. import operations as op
+from ..operations.dtypes import dtype_name
 from ..record import is_tracked
 
 
@@ -72,13 +73,6 @@ def _ways_out(keyword: str) -> str:
 def array(x: Any) -> Any:
     """Lists and tuples as one Tensor, Tensors inside included; anything else as it is."""
     return op.asarray(x) if isinstance(x, (list, tuple)) else x
-
-
-def dtype_name(dtype: Any) -> str:
-    """A dtype in any form (a name, NumPy's, a backend's, a Python number type) as its name."""
-    plain = {float: "float64", int: "int64", bool: "bool", complex: "complex128"}.get(dtype)
-    name = plain or str(getattr(dtype, "name", dtype)).rpartition(".")[2].strip("'>")
-    return {"float": "float64", "int": "int64", "complex": "complex128", "bool_": "bool"}.get(name, name)
 
 
 def cast(x: Any, dtype: Any) -> Any:

@@ -97,9 +97,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple:
     """The coordinates of a grid, in full or, where ``sparse``, with axes of size 1."""
     grids = op.meshgrid(*[array(x) for x in xi], indexing=indexing)
-    if sparse:
-        grids = [_line(x, k, len(xi), indexing) for k, x in enumerate(xi)]
-    return tuple(grids)
+    return tuple(_line(x, k, len(xi), indexing) for k, x in enumerate(xi)) if sparse else grids
 
 
 def _line(x, place, count, indexing):

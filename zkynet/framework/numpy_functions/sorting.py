@@ -3,7 +3,7 @@
 from typing import Any
 
 from .. import operations as op
-from ..record import HOST, operand, shape_of
+from ..record import operand, shape_of
 from .arguments import array, refuse
 
 KINDS = (None, "quicksort", "mergesort", "heapsort", "stable")  # a stable sort is what each of them asks for
@@ -122,11 +122,12 @@ def unique(
 ) -> Any:
     """The different values, ascending, each taken from its first place: that is where its gradient goes."""
     refuse("unique", axis=axis)
-    if equal_nan is not True:
-        raise TypeError("unique: the keyword equal_nan=False is not supported.\nLeave out the entries that are NaN.")
-    line = op.asarray(array(ar))
-    values, first, inverse, counts = op.unique_all(op.stop_gradient(line))
-    values = op.take(op.ravel(line), first, axis=0)
+    values, first, inverse, counts = op.unique_all(array(ar))
+    extra = int(op.sum(op.isnan(values), dtype="int64")) - 1 if equal_nan else 0
+    if extra > 0:  # they stand last, each by itself
+        kept = shape_of(values)[0] - extra
+        values, first, inverse = values[:kept], first[:kept], op.minimum(inverse, kept - 1)
+        counts = op.concat([counts[: kept - 1], op.sum(counts[kept - 1 :], keepdims=True)])
     chosen = [x for x, wanted in ((first, return_index), (inverse, return_inverse), (counts, return_counts)) if wanted]
     return (values, *chosen) if chosen else values
 
@@ -173,11 +174,4 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
 
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """The dtype to which NumPy promotes arrays, numbers and dtypes."""
-    return HOST.result_type(*[_dtype_or_number(a) for a in arrays_and_dtypes])
-
-
-def _dtype_or_number(x):
-    if isinstance(x, (type, str)) or not hasattr(x, "shape"):
-        return HOST.dtype(x) if isinstance(x, (type, str)) else x
-    value = operand(x)[0]
-    return HOST.dtype(str(value.dtype).rpartition(".")[2]) if hasattr(value, "dtype") else value
+    return op.result_type(*arrays_and_dtypes)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from .. import operations as op
-from ..record import is_tracked, shape_of
 from .arguments import UNSET, array, cast, flag, refuse, refuse_tracked
 
 
@@ -139,15 +138,7 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: bool | None = 
 
     Differentiable in the weights, and the edges in what they are made of.
     """
-    refuse_tracked("histogram", range=range)
-    a, bins = array(a), array(bins)
-    counts, edges = op.histogram(a, bins, range, array(weights))
-    if shape_of(bins):
-        edges = op.asarray(bins)
-    elif range is None and is_tracked(a):
-        low, high = op.min(a), op.max(a)
-        widened = op.where(op.equal(low, high), 0.5, 0.0)  # NumPy's way with equal numbers
-        edges = op.linspace(op.subtract(low, widened), op.add(high, widened), bins + 1)
+    counts, edges = op.histogram(array(a), array(bins), range, array(weights))
     if density:
         counts = op.divide(counts, op.multiply(op.diff(edges), op.sum(counts)))
     return counts, edges

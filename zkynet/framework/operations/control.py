@@ -5,7 +5,7 @@ from zkynet import backends
 from ..axes import normalize_axis, size_of
 from ..operator import Operator
 from ..record import HOST, PYTHON_NUMBERS, Tensor, apply, operand
-from .dtypes import name_of, on_device
+from .dtypes import dtype_name, name_of, on_device
 
 
 class StopGradient(Operator):
@@ -57,7 +57,7 @@ def asarray(x, dtype=None, copy=None, device=None) -> Tensor:
     from .elementwise import astype
 
     value, record = operand(x)
-    same = dtype is None or (hasattr(value, "dtype") and name_of(value) == name_of(dtype))
+    same = dtype is None or (hasattr(value, "dtype") and name_of(value) == dtype_name(dtype))
     if record is not None or isinstance(x, Tensor):
         tensor = x if isinstance(x, Tensor) else Tensor(value, record)
         if not same:

@@ -7,7 +7,7 @@ from zkynet import backends
 from ..record import PYTHON_NUMBERS, Tensor, kind_of, operand, shape_of
 from . import control
 from .complex import real
-from .dtypes import isdtype, name_of, on_device
+from .dtypes import dtype_name, isdtype, name_of, on_device
 from .elementwise import add, astype, divide, multiply, pow, subtract, where
 from .exponential import exp, log
 from .rounding import floor
@@ -47,7 +47,7 @@ def full_like(x, fill_value, dtype=None, *, device=None) -> Tensor:
     value = operand(x)[0]
     if type(value) in PYTHON_NUMBERS:
         return control.asarray(fill_value, dtype, device=device)
-    wanted = name_of(value if dtype is None else dtype)
+    wanted = name_of(value) if dtype is None else dtype_name(dtype)
     if ORDER.index(kind_of(fill_value)) > ORDER.index(kind_of(control.zeros((), wanted))):
         raise TypeError(f"full_like: dtype {wanted} does not hold {fill_value!r}.\nGive a dtype that does.")
     filled = multiply(control.ones_like(x, dtype="int64" if wanted == "bool" else wanted), fill_value)
@@ -71,7 +71,7 @@ def linspace(start, stop, num=50, endpoint=True, *, axis=0, dtype=None, device=N
     holds what they are rounded down to, as in NumPy.
     """
     y = _spaced(start, stop, num, endpoint, axis)
-    if dtype is not None and name_of(y) != name_of(dtype):
+    if dtype is not None and name_of(y) != dtype_name(dtype):
         y = astype(floor(y) if isdtype(dtype, "integral") else y, dtype)
     return on_device(y, device, "linspace")
 

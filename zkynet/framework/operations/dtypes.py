@@ -26,17 +26,27 @@ KINDS = {
 }
 KINDS["integral"] = KINDS["signed integer"] + KINDS["unsigned integer"]
 KINDS["numeric"] = KINDS["integral"] + KINDS["real floating"] + KINDS["complex floating"]
-_PLAIN = {bool: "bool", int: "int64", float: "float64", complex: "complex128", "float": "float64", "int": "int64"}
+_PLAIN: dict = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
+_PLAIN |= {"int": "int64", "float": "float64", "complex": "complex128"}
 
 
 def name_of(dtype) -> str:
-    """The standard's name of a dtype in any form, or of an array's."""
-    if not isinstance(dtype, (type, str)) and (hasattr(dtype, "dtype") or type(dtype) in PYTHON_NUMBERS):
-        dtype = dtype_of(dtype)
+    """The standard's name of a dtype (a name, NumPy's, a backend's, a Python number type), or of an array's."""
+    return dtype_name(dtype_of(dtype) if _is_array(dtype) else dtype)
+
+
+def _is_array(x) -> bool:
+    return not isinstance(x, (type, str)) and (hasattr(x, "dtype") or type(x) in PYTHON_NUMBERS)
+
+
+def dtype_name(dtype) -> str:
+    """The standard's name of a dtype in any form; TypeError for an array in its place."""
+    if _is_array(dtype):
+        raise TypeError(f"expected a dtype, got {type(dtype).__name__}; write x.dtype for that of an array")
     if dtype in _PLAIN:
         return _PLAIN[dtype]
     # Written "float32", "array_api_strict.float32" or "<class 'numpy.float32'>".
-    return str(dtype).rpartition(".")[2].strip("'>").removesuffix("_")
+    return str(getattr(dtype, "name", dtype)).rpartition(".")[2].strip("'>").removesuffix("_")
 
 
 def finfo(type, /):

@@ -8,7 +8,8 @@ from zkynet import backends
 from zkynet.backends.errors import ShapeError, TrackedValueError
 
 from .. import pytree
-from ..record import Tensor, operand, shape_of, tensor_of
+from ..record import Tensor, kind_of, operand, shape_of, tensor_of
+from .comparison import not_equal
 from .control import copy, stop_gradient, zeros
 from .elementwise import where
 from .joining import unstack
@@ -26,7 +27,7 @@ def cond(predicate, if_true, if_false, *operands):
         return if_true(*operands) if _holds(predicate) else if_false(*operands)
     chosen, tree = pytree.flatten(if_true(*operands))
     others = pytree.flatten_like(tree, if_false(*operands))
-    predicate = reshape(predicate, ())
+    predicate = reshape(predicate if kind_of(predicate) == "bool" else not_equal(predicate, 0), ())
     return tree.unflatten([_chosen("cond", predicate, a, b) for a, b in zip(chosen, others, strict=True)])
 
 
@@ -73,8 +74,8 @@ def scan(function, carry, xs=None, length=None, *, reverse=False):
 def map(function, *xs, axis=0):
     """``function`` of each slice of ``xs`` along ``axis``, the results stacked along axis 0: a loop in one expression.
 
-    ``xs`` and the results are pytrees of arrays; the slices have no ``axis`` any more.
-    A function that takes leading axes is faster called once, on all of it. ShapeError where lengths differ.
+    ``xs`` and the results are pytrees of arrays; the slices have no ``axis`` any more. A function that takes leading
+    axes is faster called once, on all of it. ShapeError where lengths differ.
     """
     if not xs:
         raise TypeError("map: needs at least one array behind the function")

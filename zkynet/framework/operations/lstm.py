@@ -14,7 +14,7 @@ class LSTMSweep(Operator):
     outputs = 3
 
     def forward(self, xp, parts, h, c, w_h):
-        half, whole = 0.5 * xp.ones_like(c[:1]), xp.ones_like(c[:1])
+        half, whole = 0.5 * xp.ones_like(c[:1, :]), xp.ones_like(c[:1, :])
         inner = xp.concat([half, half, whole, half], axis=-1)
         offset = xp.concat([half, half, 0 * whole, half], axis=-1)
         w_h, parts = w_h * inner, parts * inner

@@ -94,7 +94,7 @@ class Generator(State):
         """Gamma numbers of shape parameter ``alpha``, a positive Python number, and scale 1, on the default backend.
 
         Marsaglia and Tsang 2000: the first of 24 tries that passes; less than one in 10**30 has none, and takes the
-        last. There is no gradient with respect to alpha.
+        last. There is no gradient with respect to alpha: ``zk.stats.gamma.rsample`` draws differentiable ones.
         """
         if not alpha > 0:
             raise ValueError(f"gamma: alpha must be positive, got {alpha!r}")

@@ -36,7 +36,7 @@ class RootOfSpread(Elementwise):
         return xp.select(y != 0, g * (0.5 / y))
 
 
-root_of_spread = unary(RootOfSpread(), RootOfSpread.__doc__)
+root_of_spread = unary(RootOfSpread(), "The root of a variance; derivative 0 at 0.")
 
 
 def std(x, axis=None, correction=0, keepdims=False) -> Tensor:

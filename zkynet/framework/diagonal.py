@@ -1,0 +1,124 @@
+"""Where the sweeps of a full Jacobian begin: as long as it is diagonal, its diagonal alone is carried.
+
+The Jacobian of an output by itself is the identity, and entrywise steps leave it diagonal. Its rows, mostly zeros, are
+written out only where another kind of step comes; where that has a rule for diagonals, not even there.
+"""
+
+from typing import Any, NamedTuple
+
+from zkynet import backends
+
+from .axes import size_of
+from .backprop import between, call_rule, fitted, is_weak, pull_back, seed
+from .operations.shape import Reshape
+from .operator import Rule
+from .record import HOST, WATCHED, Record
+
+
+class Diagonal(NamedTuple):
+    """Rows ``start`` to ``stop`` of the diagonal matrix with ``entries``, an array of any shape, on its diagonal."""
+
+    entries: Any
+    start: int
+    stop: int
+
+    def written_out(self):
+        """The rows, of shape ``(stop - start,) + entries.shape``."""
+        xp = backends.backend_of(self.entries)
+        shape = (self.stop - self.start, *self.entries.shape)
+        n = size_of(self.entries.shape)
+        flat = xp.reshape(self.entries, (n,))
+        if xp.is_mutable:
+            rows = xp.zeros(shape, dtype=flat.dtype)
+            xp.reshape(rows, (-1,))[self.start :: n + 1] = flat[self.start : self.stop]
+            return rows
+        ones = xp.eye(shape[0], n, k=self.start, dtype=flat.dtype)
+        return xp.reshape(xp.select(ones != 0, xp.broadcast_to(flat, ones.shape)), shape)
+
+
+class Start:
+    """The Records where batched sweeps from ``root`` to ``asked`` begin, and the cotangents that stand there.
+
+    ``order`` holds the Records that are left to visit, oldest first; ``careful``: a mask has been passed before them.
+    """
+
+    def __init__(self, root: Record, asked: list[Record]):
+        self.root = root
+        self.order = between([root], set(asked))
+        self.careful = False
+        self.diagonals: dict = {}  # Record -> the diagonal of the part of its Jacobian that is known
+        if WATCHED or not self.order or is_weak(root) or size_of(root.shape) < 2:
+            return  # who watches the sweeps sees whole ones
+        passed, reached = _diagonal_part(root, self.order, set(asked))
+        ends = [record for record in reached if record not in passed]
+        found = [seed(root)]
+        if passed:
+            order = [record for record in self.order if record in reached]
+            with HOST.errstate():
+                found = pull_back([root], found, ends, False, (), frozenset(ends), order)
+        self.diagonals = {record: c for record, c in zip(ends, found, strict=True) if c is not None}
+        self.order = [record for record in self.order if record not in passed]
+        self.careful = any(record.operator.masks for record in passed)
+        self._left = set(self.order)
+
+    def rows(self, start: int, stop: int) -> tuple[list, list]:
+        """Records, and the cotangents of rows ``start`` to ``stop`` of the Jacobian that stand there."""
+        if not self.diagonals:
+            return [self.root], [identity_rows(self.root, start, stop)]
+        pairs = []
+        for record, entries in self.diagonals.items():
+            diagonal = Diagonal(entries, start, stop)
+            pairs += self._sent(record, diagonal) or [(record, diagonal.written_out())]
+        return [record for record, _ in pairs], [rows for _, rows in pairs]
+
+    def _sent(self, record, diagonal) -> list | None:
+        """(parent, cotangents) of the step below a diagonal, if the operator has rules for that: ``diagonal_<input>``.
+
+        Such a rule gets a Diagonal in place of ``g``, and names behind it what the VJP rule of this input names.
+        """
+        plan, pairs = getattr(record.operator, "plan", None), []
+        for i, parent in enumerate(record.parents):
+            if parent is None or parent not in self._left:
+                continue
+            name = "" if plan is None or plan.variadic else f"diagonal_{plan.inputs[i]}"
+            method = getattr(type(record.operator), name, None)
+            rule = None if method is None or plan is None else Rule(method, plan.vjp[i].wants)
+            c = None if rule is None else call_rule(rule, record, i, diagonal, False)
+            if c is None:
+                return None
+            pairs.append((parent, fitted(c, record, i, parent, False, (diagonal.stop - diagonal.start,))))
+        return pairs
+
+
+def identity_rows(record: Record, start: int, stop: int):
+    """Rows ``start`` to ``stop`` of the identity, each in the shape of a Record's output."""
+    xp = record.xp
+    rows = xp.eye(stop - start, size_of(record.shape), k=start, dtype=record.dtype or xp.float64)
+    return xp.reshape(rows, (stop - start, *record.shape))
+
+
+def _diagonal_part(root, order, asked) -> tuple[set, set]:
+    """The Records that take a diagonal to diagonals, and all that some diagonal reaches.
+
+    One that anything else reaches too is not passed.
+    """
+    passed: set = set()
+    reached, mixed, needed = {root}, set(), set(order)
+    for record in reversed(order):
+        parents = [p for p in record.parents if p is not None and p in needed]
+        if record in reached and record not in mixed and record not in asked and _keeps_places(record, parents):
+            passed.add(record)
+            reached.update(parents)
+        else:
+            mixed.update(parents)
+    return passed, reached
+
+
+def _keeps_places(record, parents) -> bool:
+    """Whether entry k of the output depends on entry k of each input alone."""
+    operator = record.operator
+    if type(operator) is Reshape:
+        return True
+    if not getattr(operator, "elementwise", False) or operator.joint or operator.outputs > 1:
+        return False
+    return all(p.shape == record.shape for p in parents)
