@@ -796,3 +796,15 @@ def test_own_and_hand_over_share_nothing(backend):
     for i in range(3):
         items[i][...] = 5
     assert backend.to_numpy(x).tolist() == [0, 0, 0]
+
+
+STACKS = (((3, 1, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((5, 4), (2, 3, 4, 1)), ((2, 3, 0), (0, 5)), ((0, 3, 4), (4, 5)))
+
+
+@pytest.mark.parametrize("left, right", [*STACKS, ((5, 4), (0, 4, 1)), ((2, 3, 4), (2, 4, 1)), ((5, 4), (3, 4, 2))])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_of_stacks(backend, left, right, turned):
+    a, b = sample(left), sample(right, seed=1)
+    if turned:  # in another order in memory
+        a, b = (np.asfortranarray(x) for x in (a, b))
+    assert_same(backend, backend.matmul(backend.asarray(a), backend.asarray(b)), np.matmul(a, b))

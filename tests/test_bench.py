@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from support import backends as backends_here
-from zkynet.bench import machine, race, workloads
+from zkynet.bench import jacobians, machine, operations, race, workloads
 from zkynet.cli import main
 
 
@@ -55,6 +56,50 @@ def test_zkynet_stands_first_in_every_workload(name):
 
 def test_numpy_by_hand_computes_what_zkynet_does():
     workloads.compare(workloads.WORKLOADS["mlp-32"], "numpy by hand")
+
+
+@pytest.mark.parametrize("name", ["transformer", "lstm", "cnn-28"])
+def test_torch_computes_what_zkynet_does(name):
+    pytest.importorskip("torch", reason="torch is the peer")
+    workloads.compare(workloads.WORKLOADS[name], "torch")
+
+
+@pytest.mark.parametrize("name", jacobians.TITLES)
+def test_jacobians_by_hand_are_those_of_zkynet(name):
+    workloads.compare(workloads.WORKLOADS[name], "numpy by hand")
+
+
+def test_a_jacobian_is_timed_in_a_process_of_its_own():
+    assert race.race(workloads.WORKLOADS["hvp"], ["zkynet"], rounds=1)["zkynet"][0] > 0
+
+
+def test_one_wrong_entry_of_a_matrix_is_not_overlooked():
+    makers = {
+        "zkynet": lambda: lambda: [100.0, 0.0],
+        "close": lambda: lambda: [100.0, 1e-3],
+        "off": lambda: lambda: [100.0, 1.0],
+    }
+    workload = workloads.Workload("matrix", "", makers, whole=True)
+    workloads.compare(workload, "close")
+    with pytest.raises(workloads.DifferentResultsError):
+        workloads.compare(workload, "off")
+
+
+@pytest.mark.parametrize("workload", workloads.TABLES["operations"][: len(operations.ROWS)], ids=lambda each: each.name)
+def test_operations_compute_what_autograd_does(workload):
+    if workloads.missing("autograd"):
+        assert all(np.isfinite(workload.results("zkynet")))
+    else:
+        workloads.compare(workload, "autograd")
+
+
+def test_the_table_of_operations(monkeypatch, capsys):
+    monkeypatch.setattr(workloads, "missing", lambda *_: None)
+    makers = {name: lambda: lambda: 1.0 for name in ("zkynet", "autograd")}
+    monkeypatch.setitem(workloads.TABLES, "operations", [workloads.Workload("sin, 10", "", makers, process=True)])
+    assert not main(["bench", "--rounds", "2", "--only", "operations", "--keep-coretype"])
+    said = capsys.readouterr().out
+    assert "sin, 10" in said and "slower than 1.5 times autograd" in said
 
 
 @pytest.mark.slow

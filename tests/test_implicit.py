@@ -126,6 +126,16 @@ def test_where_there_is_no_root_there_is_an_error():
         zk.root(lambda x: op.sum(x), np.ones(2), solver=lambda f, x0: np.zeros(2))
 
 
+def test_a_start_where_nothing_is_finite_is_no_solution():
+    with np.errstate(all="ignore"):
+        for f, start in ((op.log, -1.0), (lambda x: x / 0.0, 1.0)):
+            with pytest.raises(ConvergenceError):
+                zk.root(f, start)
+        for f in (op.log, op.sqrt):
+            with pytest.raises(ConvergenceError):
+                zk.minimize(lambda x, f=f: op.sum(f(x)), np.zeros(2))
+
+
 def test_a_changed_constant_is_noticed():
     a = A.copy()
     _, pull = zk.vjp(lambda b: zk.root(lambda x: op.matmul(a, x) - b, np.zeros(2)), B)

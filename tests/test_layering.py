@@ -42,6 +42,7 @@ FRAMEWORK_ORDER = (
     "custom",
     "anomaly_report",
     "anomaly",
+    "diagonal",
     "jacobians",
     "spellings",
     "gradients",

@@ -272,7 +272,7 @@ def test_blocks_in_place_are_the_portable_update(made_by, dtype, block, monkeypa
     rule, scalars, count = rule_with_new_arrays, (0.1,), 1
     if made_by != "new arrays":
         optimizer = dict(zip(NAMES, MAKERS, strict=True))[made_by]()
-        rule, scalars, count = optimizer.rule, optimizer.scalars(3), len(optimizer.slots)
+        rule, scalars, count = optimizer.rule, optimizer.numbers(3, optimizer.lr), len(optimizer.slots)
     groups = _groups(dtype, count, real_squares=made_by == "adam")
     owners = [list(group) for group in groups]  # each array stands in its group and here, as the contract says
     expected = Portable.update_in_blocks(HOST, rule, groups, scalars)
@@ -446,6 +446,8 @@ def test_a_first_update_that_failed_leaves_no_trace():
     assert list(optimizer.state["squares"]) == ["weight"]
 
 
-def test_reprs_are_short():
-    assert repr(SGD(0.1)) == "SGD(lr=0.1, momentum=0)"
-    assert repr(Adam()) == "Adam(lr=0.001, betas=(0.9, 0.999), eps=1e-08)"
+def test_reprs_show_what_is_not_the_default():
+    assert repr(SGD(0.1)) == "SGD(lr=0.1)"
+    assert repr(SGD(0.1, momentum=0.9)) == "SGD(lr=0.1, momentum=0.9)"
+    assert repr(Adam()) == "Adam(lr=0.001)"
+    assert repr(Adam(groups={"*.bias": {"eps": 1.0}})) == "Adam(lr=0.001, groups={'*.bias': {'eps': 1.0}})"

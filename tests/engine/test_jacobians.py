@@ -65,7 +65,7 @@ def test_a_chunk_has_a_row(chunk_size):
 
 
 def test_large_jacobians_are_chunked_by_themselves(monkeypatch):
-    monkeypatch.setattr(jacobians, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(jacobians, "CACHE_BYTES", 100)
     sweeps = []
     real = jacobians._sweep
     monkeypatch.setattr(jacobians, "_sweep", lambda *args: sweeps.append(1) or real(*args))
@@ -124,7 +124,7 @@ def test_too_large_is_an_error_before_anything_is_allocated():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jacobians, "_sweep", explode)
         patch.setattr(jacobians, "_push", explode, raising=False)
-        patch.setattr(jacobians, "_unit_rows", explode)
+        patch.setattr(jacobians, "identity_rows", explode)
         with pytest.raises(JacobianTooLargeError, match=r"720\.00 GB.*\n.*\n.*zk\.vjp") as caught:
             zk.jacobian(lambda x: x * x)(x)
         assert isinstance(caught.value, MemoryError)

@@ -278,13 +278,6 @@ ACTIVATIONS = (
     ),
     Mutant("mish: no sigmoid", ga.Mish, "slope", lambda self, xp, x: 1 - self.gate(xp, x) ** 2, grads(op.mish, X)),
     Mutant("gelu: the density unscaled", ga.Gelu, "slope", lambda self, xp, x: xp.exp(-0.5 * x * x), grads(op.gelu, X)),
-    Mutant(
-        "gelu, tanh: no cubic slope",
-        ga.GeluTanh,
-        "slope",
-        lambda self, xp, x: xp.sigmoid(self.cubic(x)) * xp.sigmoid(-self.cubic(x)) * 2 * ga.SQRT_2_OVER_PI,
-        grads(lambda x: op.gelu(x, True), X),
-    ),
     Mutant("squareplus: y", ga.Squareplus, "vjp_x", lambda self, xp, g, y: g * y, grads(op.squareplus, X)),
     Mutant(
         "soft_sign: not squared",

@@ -77,6 +77,7 @@ def log_upright(self, xp, g, x, y):
 
 
 singular = Singular(op.det, (RANK_ONE,), 2.0, (np.array([[8.0, -4.0], [-4.0, 2.0]]),)).check
+singular_turned = Singular(op.det, (RANK_ONE[::-1].copy(),), 2.0, (np.array([[4.0, -2.0], [-8.0, 4.0]]),)).check
 cofactor_rule = determinants.Cofactors.vjp_x
 slope_extra = linalg_extras.Extras.cofactor_slope
 cofactors_extra = linalg_extras.Extras.cofactors
@@ -117,7 +118,7 @@ DETERMINANTS = (
     Mutant(
         "cofactors: the phase of the vectors forgotten",
         *(linalg_extras.Extras, "_phase", lambda self, u, vh: 1.0),
-        grads(op.det, R[::-1].copy(), order=1),
+        singular_turned,
     ),
     Mutant(
         "cofactors: nothing conjugated",

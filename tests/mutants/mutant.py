@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from mutants.checks import grads, point, row, suite
+from mutants.edit import Edit
 
-from support.battery import BATTERY
 from zkynet import Operator
-from zkynet.testing import check_grads
+
+__all__ = ["Edit", "Mutant", "complexes", "grads", "numbers", "planted", "point", "row", "suite"]
 
 
 class Mutant(NamedTuple):
-    """``target.method``, of an Operator class or a backend, becomes ``replacement``; ``check()`` has to raise."""
+    """``target.method``, of an Operator class, a module or a backend, becomes ``replacement``; ``check()`` raises."""
 
     name: str
     target: Any
     method: str
-    replacement: Callable
+    replacement: Any
     check: Callable[[], None]
 
 
-def grads(f: Callable, *args, **settings) -> Callable[[], None]:
-    """check_grads of ``f`` at ``args``."""
-    return functools.partial(check_grads, f, args, **settings)
-
-
-def point(name: str) -> Callable[[], None]:
-    """A point of the battery."""
-    return BATTERY[name].check
-
-
 @contextlib.contextmanager
-def planted(mutant: Mutant) -> Iterator[None]:
+def planted(mutant: Mutant | Edit) -> Iterator[None]:
     """A block in which the rule is the wrong one."""
+    if isinstance(mutant, Edit):
+        with mutant.planted():
+            yield
+        return
     target, method = mutant.target, mutant.method
     own = vars(target).get(method)
     setattr(target, method, mutant.replacement)

@@ -121,7 +121,7 @@ STATISTICS = (
         "percentile",
         (
             draw("percentile", (2, 3), q=[10, 90], axis=1),
-            draw("percentile", (2, 3), q=40, axis=1, method="higher"),
+            draw("percentile", (2, 3), q=40, axis=1, method="midpoint"),
             draw("percentile", (0, 3), q=10, axis=1),
         ),
         weak=False,

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import zkynet as zk
-from zkynet.bench import networks
+from zkynet.bench import blocks, jacobians, networks, operations
 from zkynet.bench.networks import import_jax, import_torch
 from zkynet.framework import op
 
@@ -50,6 +50,7 @@ class Workload(NamedTuple):
     rehearsed: dict = {}  # those for the comparison of results, where they differ
     calls: int = 1  # how many results in a row are compared
     seconds: Callable[[Any], float] | None = None  # reads its own time out of a result; None: the call is timed
+    whole: bool = False  # whether the result is one array, whose entries are compared relative to the largest
     needs: str | None = None  # the library without which zkynet itself cannot take part
 
     def make(self, peer: str) -> Callable[[], Any]:
@@ -82,8 +83,10 @@ def compare(workload: Workload, peer: str) -> None:
     """DifferentResultsError where ``peer`` does not compute what zkynet does."""
     if workload.seconds is not None or peer == "zkynet":
         return  # an import computes nothing
-    theirs, ours = workload.results(peer), _ours(workload.name)
-    if len(theirs) != len(ours) or not np.allclose(theirs, ours, rtol=TOLERANCE, atol=0):
+    known = WORKLOADS.get(workload.name) is workload
+    theirs, ours = workload.results(peer), _ours(workload.name) if known else workload.results("zkynet")
+    slack = TOLERANCE * float(np.max(np.abs(ours))) if workload.whole else 0
+    if len(theirs) != len(ours) or not np.allclose(theirs, ours, rtol=TOLERANCE, atol=slack):
         raise DifferentResultsError(f"{workload.name}: {peer} computes {theirs[:5]}, zkynet {ours[:5]}")
 
 
@@ -272,6 +275,34 @@ def _jitted_cnn():
     )
 
 
+# ---- Jacobians and Hessians ----
+
+
+def _jacobian(name):
+    return Workload(
+        name=name,
+        title=jacobians.TITLES[name],
+        makers={peer: partial(maker, name) for peer, maker in jacobians.MAKERS.items()},
+        apart=lambda peer: [jacobians.__file__, name, peer],  # as for networks
+        whole=True,
+    )
+
+
+# ---- a transformer layer, an LSTM, a CNN on 28 x 28 pixels ----
+
+
+def _block(name):
+    return Workload(
+        name=name,
+        title=blocks.TITLES[name],
+        makers={peer: partial(maker, name) for peer, maker in blocks.MAKERS.items()},
+        apart=lambda peer: [blocks.__file__, name, peer],  # as for networks
+        timed={"rate": RATE},
+        rehearsed={"rate": 1e-3},
+        calls=4,
+    )
+
+
 # ---- whole processes ----
 
 _IMPORT = "import time, numpy; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
@@ -354,5 +385,20 @@ WORKLOADS = {
         _jitted(32),
         _jitted(256),
         _jitted_cnn(),
+        *(_jacobian(name) for name in jacobians.TITLES),
+        *(_block(name) for name in blocks.TITLES),
     )
 }
+
+
+def _operation(row, size):
+    return Workload(
+        name=f"{row.name}, {size}",
+        title=f"value and gradient of the sum of {row.name}, axes of {size}, float64",
+        makers={peer: partial(maker, row, size) for peer, maker in operations.MAKERS.items()},
+        whole=True,
+    )
+
+
+# Many small workloads each, for a table of ratios: timed where they are asked for by name.
+TABLES = {"operations": [_operation(row, size) for size in operations.SIZES for row in operations.ROWS]}

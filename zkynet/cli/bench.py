@@ -23,8 +23,10 @@ EXAMPLES = """\
 examples:
   zkynet bench                             everything, one to two minutes
   zkynet bench --only chain --only scalar  two workloads
+  zkynet bench --only operations           a table: operation by operation, beside autograd
   zkynet bench --rounds 60 --json r.json   longer, and every single time kept
 """
+SLOW = 1.5  # the ratio from which a table names an operation at its end
 PROCESS_ROUNDS = 7  # whole processes are timed this often at most
 
 
@@ -47,10 +49,10 @@ def add(commands: Any) -> None:
 
 
 def _workload(text: str) -> str:
-    from zkynet.bench.workloads import WORKLOADS
+    from zkynet.bench.workloads import TABLES, WORKLOADS
 
-    if text not in WORKLOADS:
-        raise argparse.ArgumentTypeError(f"there is no workload {text!r}, only {', '.join(WORKLOADS)}")
+    if text not in WORKLOADS and text not in TABLES:
+        raise argparse.ArgumentTypeError(f"there is no workload {text!r}, only {', '.join([*WORKLOADS, *TABLES])}")
     return text
 
 
@@ -68,12 +70,15 @@ def run(args: argparse.Namespace) -> None:
     if CORETYPE in os.environ and not args.keep_coretype:
         _run_without(CORETYPE, args)
         return
-    from zkynet.bench.workloads import WORKLOADS, DifferentResultsError, ProcessError
+    from zkynet.bench.workloads import TABLES, WORKLOADS, DifferentResultsError, ProcessError
 
     report = _head(args)
     try:
         for name in args.only or WORKLOADS:
-            report["workloads"][name] = _measure(WORKLOADS[name], args.rounds)
+            if name in TABLES:
+                report["workloads"][name] = _measure_table(name, TABLES[name], args.rounds)
+            else:
+                report["workloads"][name] = _measure(WORKLOADS[name], args.rounds)
     except DifferentResultsError as error:
         sys.exit(_fail(f"results differ, so times are not compared: {error}"))
     except ProcessError as error:
@@ -161,6 +166,32 @@ def _measure(workload: Any, rounds: int) -> dict[str, Any]:
         numbers = f"{_ratio(r.median)}  {_ratio(r.low)} {_ratio(r.high)}  {_ratio(r.best)}"
         print(f"  {peer:<14} {_time(median(times[peer])):>9}  {numbers}", flush=True)
     return {peer: {"seconds": each, **ratio(ours, each)._asdict()} for peer, each in times.items()}
+
+
+def _measure_table(name: str, workloads: list[Any], rounds: int) -> dict[str, Any]:
+    """Time many small workloads by zkynet and autograd, print a line each and what is slow, and return all times."""
+    from zkynet.bench.race import median, race, ratio
+    from zkynet.bench.workloads import compare, missing
+
+    reason = missing("autograd")
+    if reason is not None:
+        print(f"\n{name}: left out, {reason}")
+        return {}
+    print(f"\n{name}: value and gradient of the sum, beside autograd")
+    print(f"  {'operation, axes':<26} {'zkynet':>9} {'autograd':>9}  {'ratio':>7}  {'min':>7} {'max':>7}  {'best':>7}")
+    found, slow = {}, []
+    for workload in workloads:
+        compare(workload, "autograd")
+        times = race(workload, ["zkynet", "autograd"], rounds)
+        r = ratio(times["zkynet"], times["autograd"])
+        both = " ".join(f"{_time(median(each)):>9}" for each in times.values())
+        numbers = f"{_ratio(r.median)}  {_ratio(r.low)} {_ratio(r.high)}  {_ratio(r.best)}"
+        print(f"  {workload.name:<26} {both}  {numbers}", flush=True)
+        found[workload.name] = {"seconds": times, **r._asdict()}
+        if r.best > SLOW:
+            slow.append(workload.name)
+    print(f"  slower than {SLOW} times autograd by the best times: {'; '.join(slow) or 'none'} (of {len(workloads)})")
+    return found
 
 
 def _time(seconds: float) -> str:

@@ -14,8 +14,9 @@ from zkynet.cli.parsing import Parser, positive_number, whole_number
 
 DIGITS_HELP = """\
 Trains a network on the 1,797 handwritten digits of the UCI set, which ship with zkynet: fcn is the feed-forward network
-64-128-64-10, cnn has three convolutions. A fixed fifth of the digits is kept out of training to test the network after
-every epoch; the last line is the result. Ctrl-C ends a run early; with --out, what there is by then is saved.
+64-128-64-10, cnn has three convolutions, transformer reads the 8 rows of a digit as a sequence. A fixed fifth of the
+digits is kept out of training to test the network after every epoch; the last line is the result. Ctrl-C ends a run
+early; with --out, what there is by then is saved.
 """
 DIGITS_EXAMPLES = """\
 examples:
@@ -38,7 +39,9 @@ def _add_digits(subjects: Any) -> None:
     parser: Parser = subjects.add_parser(
         "digits", help="handwritten digits, 8 x 8 pixels", description=DIGITS_HELP, epilog=DIGITS_EXAMPLES
     )
-    parser.add_argument("--model", choices=("fcn", "cnn"), default="fcn", help="the network (default: fcn)")
+    parser.add_argument(
+        "--model", choices=("fcn", "cnn", "transformer"), default="fcn", help="the network (default: fcn)"
+    )
     parser.add_argument(
         "--backend", metavar="NAME", help="the array library: numpy or jax (default: $ZKYNET_BACKEND, else numpy)"
     )
@@ -125,6 +128,8 @@ def _name(model: dict[str, Any]) -> str:
     settings = model["settings"]
     if model["name"] == "fcn":
         return f"network {'-'.join(map(str, settings['sizes']))}"
+    if model["name"] == "transformer":
+        return f"transformer of {settings['layers']} layers, {settings['size']} features, {settings['heads']} heads"
     channels = "-".join(str(outputs) for outputs, *_ in settings["convolutions"])
     return f"convolutional network {channels}-{settings['hidden']}-{settings['classes']}"
 

@@ -124,6 +124,8 @@ class Operator(Function):
     inputs, the output ``y``, or ``a_spec`` and ``y_spec`` (shape and dtype alone). Nothing else is kept for it.
     ``jvp_a(self, xp, t, ...)``, of the same form, is the part of the output's tangent that comes from the tangent ``t``
     of ``a``; leave it out where the rules below give it, or for the slower general construction.
+    ``diagonal_a(self, xp, g, ...)``, naming what ``vjp_a`` names, is its like for a ``diagonal.Diagonal`` in place of
+    many cotangents ``g``: full Jacobians begin with one. It may return None, and is never needed.
 
     With ``forward(self, xp, *arrays)`` there is one rule, ``vjp_arrays(self, xp, g, i, ...)``, for input number ``i``.
     """

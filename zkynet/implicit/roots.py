@@ -30,7 +30,7 @@ def root(f: Callable, x0, *args, solver: Callable | None = None, tol=None, max_i
     x = start(x0, "root")
     with no_grad():
         fixed = held(f, args)
-        limit = tolerance(tol, x) * max(1.0, largest(fixed(x)))
+        limit = tolerance(tol, x) * _scale(fixed(x))
         if solver is None:
             x = _newton(fixed, x, limit, max_iterations)
         else:
@@ -123,7 +123,7 @@ def minimize(f: Callable, x0, *args, solver: Callable | None = None, tol=None, m
     slope = gradient_of(f, args)
     with no_grad():
         fixed = held(f, args)
-        limit = tolerance(tol, x) * max(1.0, largest(slope(x)))
+        limit = tolerance(tol, x) * _scale(slope(x))
         if solver is None:
             x = _descend(fixed, gradient_of(fixed, ()), x, limit, max_iterations)
         else:
@@ -210,6 +210,12 @@ def held(f, args) -> Callable:
 def tolerance(tol, x) -> float:
     """``tol``, or what x's precision allows without effort."""
     return float(op.finfo(x.dtype).eps) ** 0.75 if tol is None else float(tol)
+
+
+def _scale(first) -> float:
+    """What ``tol`` is relative to: the largest entry at the start where that is above 1. Infinity measures nothing."""
+    size = largest(first)
+    return max(1.0, size) if size < float("inf") else 1.0
 
 
 def largest(x) -> float:

@@ -29,10 +29,10 @@ def cnn(
 
     ``picture`` is (channels, height, width); samples may come as rows of numbers. Each of ``convolutions`` is (outputs,
     stride, padding) of one with 3 x 3 kernels; behind them stand a hidden layer and the output layer, and a ReLU behind
-    all but the last. ``dropout`` is the rate at which hidden units are dropped in training. The weights are drawn from
-    ``seed`` with ``init``: the same numbers on every backend; biases begin at zero. All parameters have ``dtype``.
-    ValueError for sizes below 1; ShapeError, a ValueError, where the kernels do not fit into what is left of the
-    picture.
+    all but the last. ``dropout`` is the rate at which hidden units are dropped in training; of what the hidden layer
+    sees half that rate. The weights are drawn from ``seed`` with ``init``: the same numbers on every backend; biases
+    begin at zero. All parameters have ``dtype``. ValueError for sizes below 1; ShapeError, a ValueError, where the
+    kernels do not fit into what is left of the picture.
     """
     generator = nn.as_generator(seed)
     channels, height, width = picture
@@ -43,9 +43,10 @@ def cnn(
         channels = outputs
         height, width = (_smaller(size, stride, padding, picture) for size in (height, width))
     inputs = math.prod((channels, height, width))
-    layers += [nn.Flatten(), nn.Linear(inputs, hidden, generator, init=init, dtype=dtype), nn.ReLU()]
+    drops: list[Callable] = [Dropout(rate, generator) for rate in (dropout / 2, dropout)] if dropout else []
+    layers += [nn.Flatten(), *drops[:1], nn.Linear(inputs, hidden, generator, init=init, dtype=dtype), nn.ReLU()]
     output = nn.Linear(hidden, classes, generator, init=init, dtype=dtype)
-    return nn.Sequential(*layers, *[Dropout(dropout, generator)] * (dropout > 0), output)
+    return nn.Sequential(*layers, *drops[1:], output)
 
 
 def _smaller(size: int, stride: int, padding: int, picture: Sequence[int]) -> int:

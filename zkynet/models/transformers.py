@@ -113,7 +113,8 @@ def transformer(
 class LanguageModel(Module):
     """A causal transformer over tokens: from integers (N, L) to the logits (N, L, vocabulary) of what comes next.
 
-    L is at most ``length``. The table of the ``embedding`` gives the logits too (Press and Wolf 2017).
+    L is at most ``length``. The table of the ``embedding`` gives the logits too (Press and Wolf 2017); it begins with
+    deviation 1 / sqrt(size), so that the first logits have deviation 1.
     """
 
     def __init__(
@@ -132,7 +133,8 @@ class LanguageModel(Module):
         _check_positions("language_model", positions)
         generator = nn.as_generator(generator)
         self.length, self.vocabulary = layer.size("language_model", "length", length), vocabulary
-        self.embedding = Embedding(vocabulary, size, generator, init=partial(normal, std=0.02), dtype=dtype)
+        init = partial(normal, std=layer.size("language_model", "size", size) ** -0.5)
+        self.embedding = Embedding(vocabulary, size, generator, init=init, dtype=dtype)
         learned = positions == "learned"
         self.positions = LearnedPositions(length, size, generator, dtype=dtype) if learned else None
         self.encoder = TransformerEncoder(layers, size, heads, generator, rotary=not learned, dtype=dtype, **settings)

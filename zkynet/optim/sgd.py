@@ -4,32 +4,51 @@ from __future__ import annotations
 
 from typing import Any
 
+from zkynet.optim.groups import GroupsLike
 from zkynet.optim.optimizer import Optimizer
+from zkynet.optim.schedules import Rate
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum: u <- momentum u + g, p <- p - lr u.
+    """Stochastic gradient descent with momentum: u <- momentum u + (1 - dampening) g, p <- p - lr u.
 
-    ``lr`` > 0; ``momentum`` in [0, 1), 0 for plain descent, which has no slot. The ``velocity`` u begins at the first
-    gradient, as in PyTorch; Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
-    learning", ICML 2013, has lr inside u, which is the same while lr stays. Complex parameters follow
+    ``momentum`` in [0, 1), 0 for plain descent, which has no slot; ``dampening`` in [0, 1]; ``nesterov``, without
+    dampening, goes along g + momentum u. ``weight_decay`` is the factor of an L2 penalty. The ``velocity`` u begins at
+    the first gradient, as in PyTorch; Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and
+    momentum in deep learning", ICML 2013, has lr inside u, which is the same while lr stays. Complex parameters follow
     dL/dRe + i dL/dIm.
     """
 
-    def __init__(self, lr: float, momentum: float = 0.0):
+    def __init__(
+        self,
+        lr: Rate,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        groups: GroupsLike | None = None,
+    ):
         self.momentum = self.setting("momentum", momentum, 0 <= momentum < 1, "0 <= momentum < 1")
+        self.dampening = self.setting("dampening", dampening, 0 <= dampening <= 1, "0 <= dampening <= 1")
+        self.nesterov = bool(nesterov)
+        if nesterov and (not momentum or dampening):
+            raise ValueError(
+                "SGD: nesterov needs momentum, and no dampening.\n"
+                f"  got:      momentum={momentum!r}, dampening={dampening!r}"
+            )
         self.slots = ("velocity",) if momentum else ()
-        super().__init__(lr)
+        super().__init__(lr, weight_decay, groups)
 
-    def scalars(self, step: int) -> tuple:
-        return (self.lr, self.momentum) if self.slots else (self.lr,)
+    def numbers(self, t: int, lr: float) -> tuple:
+        if not self.slots:
+            return (lr,)
+        return (lr, self.momentum, 1 - self.dampening * (t > 1)) if self.dampening else (lr, self.momentum)
 
     @property
     def rule(self) -> Any:
-        return with_momentum if self.slots else plain
-
-    def __repr__(self) -> str:
-        return f"SGD(lr={self.lr:g}, momentum={self.momentum:g})"
+        if not self.slots:
+            return plain
+        return with_nesterov if self.nesterov else with_dampening if self.dampening else with_momentum
 
 
 def plain(xp: Any, p: Any, g: Any, lr: Any) -> tuple:
@@ -41,4 +60,21 @@ def with_momentum(xp: Any, p: Any, g: Any, velocity: Any, lr: Any, momentum: Any
     velocity *= momentum
     velocity += g
     p -= lr * velocity
+    return p, velocity
+
+
+def with_dampening(xp: Any, p: Any, g: Any, velocity: Any, lr: Any, momentum: Any, gain: Any) -> tuple:
+    velocity *= momentum
+    velocity += gain * g
+    p -= lr * velocity
+    return p, velocity
+
+
+def with_nesterov(xp: Any, p: Any, g: Any, velocity: Any, lr: Any, momentum: Any) -> tuple:
+    velocity *= momentum
+    velocity += g
+    step = momentum * velocity
+    step += g
+    step *= lr
+    p -= step
     return p, velocity

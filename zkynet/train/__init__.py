@@ -2,5 +2,15 @@
 
 from zkynet.train.compiled import CompiledStep, compiled_step
 from zkynet.train.loop import accuracy, train_epoch
+from zkynet.train.precision import DynamicLossScale, LossScale, MixedPrecision, Precision
 
-__all__ = ["CompiledStep", "accuracy", "compiled_step", "train_epoch"]
+__all__ = [
+    "CompiledStep",
+    "DynamicLossScale",
+    "LossScale",
+    "MixedPrecision",
+    "Precision",
+    "accuracy",
+    "compiled_step",
+    "train_epoch",
+]

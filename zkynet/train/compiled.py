@@ -14,19 +14,26 @@ from zkynet import backends
 from zkynet.framework.computation_graph import Generator, Module, Parameter, State, Tensor, value_and_grad
 from zkynet.framework.record import CONTEXT, Context, entered
 from zkynet.optim import Optimizer
+from zkynet.optim.optimizer import Part
 
 _NUMBERS = (int, float, complex)
 
 
-def compiled_step(model: Module, optimizer: Optimizer, loss: Callable[..., Any]) -> CompiledStep:
+def compiled_step(
+    model: Module,
+    optimizer: Optimizer,
+    loss: Callable[..., Any],
+    change: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> CompiledStep:
     """Return a function ``step(*batch)`` that does the same as ::
 
         value, grads = zk.value_and_grad(loss)(model, *batch)
+        grads = change(grads)  # where given, to clip them say: lambda grads: clip_by_norm(grads, 1.0)[0]
         optimizer.update(model, grads)
 
     and returns ``value``, in one compiled program: with JAX the forward pass, the gradients and the update under
     ``jax.jit``, the arrays of the model and of the optimizer given away to it and replaced. On other backends, whose
-    libraries do not compile, it runs these two lines as they stand.
+    libraries do not compile, it runs these lines as they stand.
 
     ``loss(model, *batch)`` is a scalar; the batch is one array an argument, of any library that the model's backend
     takes. Each new set of shapes and dtypes is compiled once. ``model`` and ``optimizer`` stay what they are: they hold
@@ -51,17 +58,17 @@ def compiled_step(model: Module, optimizer: Optimizer, loss: Callable[..., Any])
         raise TypeError(
             "compiled_step needs an optimizer that is a rule.\n"
             f"  got:      {type(optimizer).__name__}, with an update of its own\n"
-            "  expected: the update of zkynet.optim.Optimizer, and a rule(xp, p, g, *slots, *scalars)"
+            "  expected: the update of zkynet.optim.Optimizer, and a rule(xp, p, g, *slots, *numbers)"
         )
-    return CompiledStep(model, optimizer, loss)
+    return CompiledStep(model, optimizer, loss, change)
 
 
 class CompiledStep:
     """What compiled_step returns: ``step(*batch)`` trains on one batch and returns the loss before the update."""
 
-    def __init__(self, model: Module, optimizer: Optimizer, loss: Callable[..., Any]):
+    def __init__(self, model: Module, optimizer: Optimizer, loss: Callable[..., Any], change: Any = None):
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        self._gradient = value_and_grad(loss)
+        self._gradient = value_and_grad(loss) if change is None else _changed(value_and_grad(loss), change)
         self._plan: _Plan | None = None
 
     def __call__(self, *batch: Any) -> Any:
@@ -128,8 +135,8 @@ class _Plan:
             self.add([*model.named_states().values(), *self.frozen])
             for name, parameter in self.parameters.items():
                 _check_array(name, parameter)
-            optimizer._add_slots(model, {name: [p._value, p._value] for name, p in self.parameters.items()})
-        self.state = optimizer.state
+            optimizer._begun(model, {name: [p._value] for name, p in self.parameters.items()})
+        self.state, self.settings = optimizer.state, _settings(optimizer)
         self._look()
 
     def add(self, possessions: Iterable[Any]) -> None:
@@ -167,11 +174,27 @@ class _Plan:
         """Whether the model still consists of the same objects, on the same backend, and the state is the same one."""
         return (
             self.state is self.optimizer.state
+            and self.settings == _settings(self.optimizer)
             and self._kinds == {type(p._value) for p in self.parameters.values()}
             and self._ids == self._now()
             and all([p.trainable for p in self.parameters.values()])
             and not any([p.trainable for p in self.frozen])
         )
+
+
+def _changed(gradient: Callable[..., Any], change: Callable[..., Any]) -> Callable[..., Any]:
+    """``gradient``, a function that gives a value and gradients, with these changed."""
+
+    def value_and_changed(*args: Any) -> tuple[Any, Any]:
+        value, grads = gradient(*args)
+        return value, change(grads)
+
+    return value_and_changed
+
+
+def _settings(optimizer: Optimizer) -> dict[str, Any]:
+    """What the rule may depend on: all settings but the learning rate."""
+    return {name: value for name, value in optimizer.settings().items() if name != "lr"}
 
 
 def _reader(node: Any) -> Callable[[], Any] | None:
@@ -196,6 +219,8 @@ class _Program:
         self.names = list(plan.parameters)
         self.owned = [*plan.parameters.values(), *plan.states]
         self.others, self.generators = list(plan.others), list(plan.generators)
+        self.parts: list[Part] = []  # of the optimizer, in the step that runs
+        self.places: list[tuple[str, str]] = []
         self.drawn: list[int] = []  # by each generator in a step; known once it is traced
         self.compiled = plan.xp.compile(self._traced, donated=0)
 
@@ -203,24 +228,24 @@ class _Program:
         """One step: the loss, with the model and the optimizer moved on."""
         optimizer = self.optimizer
         step = optimizer.state["step"] + 1
-        slots = [optimizer.state[slot] for slot in optimizer.slots]
-        kept = [p._value for p in self.owned] + [slot[name] for name in self.names for slot in slots]
+        self.parts = optimizer._parts(self.model, self.names)
+        numbers = optimizer._numbers(self.parts, step)
+        places = self.places = optimizer._places(self.parts)
+        kept = [p._value for p in self.owned] + [optimizer.state[slot][name] for slot, name in places]
         _give_away(self.xp, kept)
         read = [self.xp.asarray(p._value) for p in self.others]
         counters = np.array([g.value for g in self.generators], np.uint64) if self.generators else ()
-        value, new = self.compiled(kept, read, optimizer.scalars(step), counters, batch)
+        value, new = self.compiled(kept, read, numbers, counters, batch)
         for possession, array in zip(self.owned, new, strict=False):
             possession._value = array
-        rest = iter(new[len(self.owned) :])
-        for name in self.names:
-            for slot in slots:
-                slot[name] = next(rest)
+        for (slot, name), array in zip(places, new[len(self.owned) :], strict=True):
+            optimizer.state[slot][name] = array
         for generator, count in zip(self.generators, self.drawn, strict=True):
             generator.value = generator.value + count
         optimizer.state["step"] = step
         return value
 
-    def _traced(self, kept: list[Any], read: list[Any], scalars: tuple, counters: Any, batch: list[Any]) -> tuple:
+    def _traced(self, kept: list[Any], read: list[Any], numbers: list, counters: Any, batch: list[Any]) -> tuple:
         """The step as a function of arrays alone: the loss, and what it leaves in ``kept``."""
         values, slots = kept[: len(self.owned)], kept[len(self.owned) :]
         watch = _Watch(self, counters)
@@ -233,14 +258,13 @@ class _Program:
                 each._value = held  # a State may hold what only the trace knows
         if watch.met:
             raise _ReadsMoreError([each for each, _ in watch.met])
-        width = len(self.optimizer.slots)
-        groups = [
-            [p, grads[name], *slots[i * width : (i + 1) * width]]
-            for i, (name, p) in enumerate(zip(self.names, values, strict=False))
-        ]
-        new = self.xp.update_in_blocks(self.optimizer.rule, groups, scalars)
+        groups = {name: [p, grads[name]] for name, p in zip(self.names, values, strict=False)}
+        for (_, name), array in zip(self.places, slots, strict=True):
+            groups[name].append(array)
+        new = self.optimizer._applied(groups, self.parts, numbers)
         self.drawn = watch.counts
-        return value, [p for p, *_ in new] + states + [array for _, *arrays in new for array in arrays]
+        moved = [new[name][0] for name in self.names]
+        return value, moved + states + [array for part in self.parts for name in part.names for array in new[name][1:]]
 
 
 class _Watch:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zkynet import backends, io, models, optim
-from zkynet.data import Batches, load_digits, stratified_split
+from zkynet.data import Batches, Shift, load_digits, stratified_split
 from zkynet.framework import op
 from zkynet.framework.computation_graph import Module
 from zkynet.train.loop import accuracy, train_epoch
@@ -23,20 +23,26 @@ MODELS: dict[str, dict[str, Any]] = {  # as zkynet.models.build reads them
         "name": "cnn",
         "settings": {
             "picture": [1, 8, 8],
-            "convolutions": [[16, 1, 1], [32, 1, 0], [32, 2, 1]],
-            "hidden": 64,
+            "convolutions": [[32, 1, 1], [32, 1, 0], [64, 2, 1]],
+            "hidden": 128,
             "classes": 10,
+            "dropout": 0.5,
         },
+    },
+    "transformer": {
+        "name": "transformer",
+        "settings": {"length": 8, "inputs": 8, "classes": 10, "size": 32, "heads": 4, "layers": 2, "dropout": 0.1},
     },
 }
 INPUT = {"shape": [64], "least": 0, "most": 16, "divided_by": 16}  # counts of dark points, as the model sees them
 TEST_FRACTION = 0.2
 SPLIT_SEED = 0  # the same test digits in every run, whatever its seed
-OPTIMIZERS: dict[str, Callable[[float], optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {  # by a learning rate or a schedule
     "adam": lambda lr: optim.Adam(lr),
     "sgd": lambda lr: optim.SGD(lr, momentum=0.9),
 }
 LEARNING_RATES = {"adam": 2e-3, "sgd": 0.05}
+WARM_UP = {"cnn": 0.0, "transformer": 0.1}  # share of the steps in which the rate rises; it falls along half a cosine
 
 
 @dataclass
@@ -81,23 +87,26 @@ def train_digits(
 ) -> DigitsRun:
     """Train a network on the digits and return the run.
 
-    ``model``: "fcn", the feed-forward network 64-128-64-10, or "cnn", with three convolutions. ``backend``: a name or a
+    ``model``: "fcn", the feed-forward network 64-128-64-10, "cnn", with three convolutions, on digits shifted at random
+    by up to a pixel, or "transformer", which reads the 8 rows of a digit as a sequence. ``backend``: a name or a
     Backend, the default backend for None. ``lr``: 0.002 for ``optimizer`` "adam", 0.05 for "sgd" (momentum 0.9) unless
-    given. ``seed`` decides the first weights and the order of the samples, not the test digits. ``out``: a folder for
-    the log, the curves and the weights (see RunFolder); a KeyboardInterrupt leaves there what there is so far, and goes
-    on. ``on_batch(epoch, done, of, loss)`` and ``on_epoch(epoch)`` are called as the run goes on. ValueError for
-    settings out of range, BackendNotAvailable for a backend that cannot be used here, OSError where ``out`` cannot be
-    written to.
+    given; for "cnn" and "transformer" the largest one: it falls to 0 along half a cosine, the transformer's after a
+    warm-up of 100 steps. ``seed`` decides the first weights and the order of the samples, not the test digits. ``out``:
+    a folder for the log, the curves and the weights (see RunFolder); a KeyboardInterrupt leaves there what there is so
+    far, and goes on. ``on_batch(epoch, done, of, loss)`` and ``on_epoch(epoch)`` are called as the run goes on.
+    ValueError for settings out of range, BackendNotAvailable for a backend that cannot be used here, OSError where
+    ``out`` cannot be written to.
     """
     if epochs < 1:
         raise ValueError(f"train_digits: epochs must be at least 1, got {epochs}")
     _check_choice("optimizer", optimizer, OPTIMIZERS)
     _check_choice("model", model, MODELS)
     with backends.use_backend(backends.default_backend() if backend is None else backend) as xp:
-        chosen = OPTIMIZERS[optimizer](LEARNING_RATES[optimizer] if lr is None else lr)
-        run = DigitsRun(models.build(MODELS[model], seed=seed), chosen)
         train, test = split_digits()
-        batches = Batches(train, batch_size, seed=seed)
+        batches = Batches(train, batch_size, seed=seed, transform=_shifted if model == "cnn" else None)
+        largest = LEARNING_RATES[optimizer] if lr is None else lr
+        chosen = OPTIMIZERS[optimizer](_rate(model, largest, epochs * len(batches)))
+        run = DigitsRun(models.build(MODELS[model], seed=seed), chosen)
         folder = RunFolder(out) if isinstance(out, (str, os.PathLike)) else out
         if folder is None:
             _train(run, batches, test, epochs, on_batch, [on_epoch])
@@ -118,6 +127,21 @@ def _check_choice(name: str, value: str, choices: Mapping[str, Any]) -> None:
         raise ValueError(f"train_digits: {name} must be one of {', '.join(choices)}, got {value!r}")
 
 
+def _shifted(batch: Any, generator: Any) -> tuple:
+    """The batch with each digit moved by up to one pixel along each axis."""
+    images, labels = batch
+    moved = Shift(1)(images.reshape(-1, 8, 8), generator)
+    return moved.reshape(images.shape), labels
+
+
+def _rate(model: str, lr: float, steps: int) -> Any:
+    """The learning rate of a run of so many steps: a number, or a schedule where the model has one."""
+    if model not in WARM_UP:
+        return lr
+    optim.SGD(lr)  # checks the number
+    return optim.schedules.WarmUp(optim.schedules.Cosine(lr, steps), max(1, round(WARM_UP[model] * steps)))
+
+
 def _train(
     run: DigitsRun, batches: Batches, test: tuple, epochs: int, on_batch: Callable | None, on_epoch: list[Any]
 ) -> None:
@@ -128,7 +152,8 @@ def _train(
 
     for number in range(1, epochs + 1):
         start = time.perf_counter()
-        loss = train_epoch(run.model, run.optimizer, cross_entropy, batches, watch)
+        loss = train_epoch(run.model.train(), run.optimizer, cross_entropy, batches, watch)
+        run.model.eval()
         run.epochs.append(Epoch(number, loss, accuracy(run.model, *test), time.perf_counter() - start))
         run.batches = 0
         for tell in on_epoch:
@@ -176,4 +201,4 @@ def load_digits_model(folder: str | os.PathLike) -> Module:
     except (AttributeError, TypeError, ValueError) as error:
         raise io.FileFormatError(f"{path} describes its model wrongly: {error}") from error
     io.load_weights(path, model)
-    return model
+    return model.eval()

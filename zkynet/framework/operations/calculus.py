@@ -6,7 +6,7 @@ from zkynet import backends
 from zkynet.backends.errors import ShapeError
 
 from ..axes import normalize_axes, normalize_axis
-from ..record import Tensor, operand, shape_of
+from ..record import Tensor, kind_of, operand, shape_of
 from .arrangement import ravel
 from .comparison import all as all_of
 from .comparison import greater, less, logical_and
@@ -55,7 +55,9 @@ def _slope(f, spacing, axis, edge_order):
     if n < edge_order + 1:
         raise ShapeError(f"gradient: needs {edge_order + 1} samples along an axis, got shape {shape_of(f)}")
     if shape_of(spacing) == ():
-        rise = divide(diff(f, axis=axis), spacing)  # between neighbours
+        rise = diff(f, axis=axis)  # between neighbours
+        if type(spacing) is not float or spacing != 1.0 or kind_of(f) not in ("real", "complex"):
+            rise = divide(rise, spacing)
         inner = multiply(0.5, add(_part(rise, axis, 0, -1), _part(rise, axis, 1, None)))
     else:
         steps = _steps(spacing, n, axis)

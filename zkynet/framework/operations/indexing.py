@@ -126,6 +126,8 @@ def take_along_axis(x, indices, axis=-1) -> Tensor:
         raise ShapeError(f"take_along_axis: indices of shape {wanted} must have the rank of x, of shape {shape}")
     axis = normalize_axis(axis, len(shape), "take_along_axis")
     index = positions(indices, shape[axis], x, "take_along_axis")
+    if len(shape) == 1:
+        return apply(Take(-1), x, index)
     others = tuple(1 if i == axis else shape[i] for i in range(-len(shape), 0))
     result = list(broadcast_shapes(others, tuple(1 if i == axis else wanted[i] for i in range(-len(shape), 0))))
     result[axis] = wanted[axis]
