@@ -198,7 +198,9 @@ def _constants(asked, arguments):
 def _namespace(self, *, api_version=None):
     """``op``, which is what the array API standard calls the namespace of an array."""
     if api_version not in (None, *VERSIONS):
-        raise ValueError(f"the array API standard {api_version!r} is unknown.\n  expected: one of {', '.join(VERSIONS)}")
+        raise ValueError(
+            f"the array API standard {api_version!r} is unknown.\n  expected: one of {', '.join(VERSIONS)}"
+        )
     return op
 
 
