@@ -10,7 +10,7 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-ORDER = {"look": 0, "train": 1, "crosscheck": 2, "gradients": 3, "operator": 4}
+ORDER = {"look": 0, "train": 1, "crosscheck": 2, "network": 3, "gradients": 4, "operator": 5}
 
 
 def run(until):
@@ -45,6 +45,14 @@ def test_the_picture_in_the_docs_is_what_plot_cg_draws():
     space = run("look")
     drawn = space["plot_cg"](space["result"], title="f(x, w) = (x + w) x²").svg
     assert (README.parent / "docs/images/simple.svg").read_text(encoding="utf-8") == drawn
+
+
+def test_the_network_learns(capsys):
+    space = run("network")
+    assert "layers.0: Conv2d" in capsys.readouterr().out
+    net, images, labels = space["net"], space["images"], space["labels"]
+    right = np.argmax(net(images.reshape(-1, 1, 8, 8)).value, axis=-1) == labels
+    assert not net.training and space["optimizer"].state["step"] == 57 and np.mean(right) > 0.85
 
 
 def test_training_gives_the_same_on_both_backends(require_jax):
