@@ -64,9 +64,10 @@ def read_report(text: str) -> dict[tuple[str, str], dict[str, bool]]:
         if matched is None or case.find("skipped") is not None:
             continue
         test, backend, rest = matched.groups()
+        file = case.get("classname", "").rpartition(".")[2]
         passed = case.find("failure") is None and case.find("error") is None
         for column, of_column, ending in COLUMNS:
-            if of_column.endswith(f"::{test}") and rest.endswith(ending):
+            if of_column == f"{file}.py::{test}" and rest.endswith(ending):
                 found[rest.removesuffix(ending), column][backend] = passed
     return found
 

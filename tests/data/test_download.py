@@ -47,6 +47,14 @@ if does == "plain":  # a competition of one file is not packed
 """
 
 
+# What runs the tests in the background may have Ctrl-C ignored, and bash would keep it so.
+HEARING_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 class Place:
     """A folder with the script in it, and nothing on the path but what it needs."""
 
@@ -90,10 +98,16 @@ class Place:
             "PROOFS": json.dumps(proofs),
         } | env
         env |= {"PRETEND": json.dumps(pretend or {})}
-        command = [BASH, str(self.script), *arguments]
+        command = [sys.executable, "-c", HEARING_CTRL_C, BASH, str(self.script), *arguments]
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            command, env=env, stdout=pipe, stderr=pipe, text=True, cwd=self.bin, start_new_session=True
+            command,
+            env=env,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            cwd=self.bin,
+            start_new_session=True,
         )
 
     def asked(self):

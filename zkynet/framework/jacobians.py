@@ -200,9 +200,9 @@ def _rows_backward(trace, outputs, chunks, traced, holomorphic):
     result = []
     for y in outputs:
         blocks = [_Block(y, x, traced) for x in trace.leaves]
-        whole = traced or holomorphic
-        sweeps = _whole_sweeps(y, trace, chunks, traced, holomorphic) if whole else _short_sweeps(y, trace, chunks)
-        for start, stop, found in sweeps if y.record is not None and trace.leaves else ():
+        ranges, sweep = _sweeps(y, trace, chunks, traced, holomorphic)
+        for start, stop in ranges:
+            found = sweep(start, stop)
             for i, (block, x) in enumerate(zip(blocks, trace.leaves, strict=True)):
                 block.add(start, stop, _gradient(found[i], x, traced, False, (stop - start,)))
                 found[i] = None
@@ -210,31 +210,49 @@ def _rows_backward(trace, outputs, chunks, traced, holomorphic):
     return result
 
 
+def _sweeps(y, trace, chunks, traced, holomorphic):
+    """The chunks of rows of one output, and a function of (start, stop) that gives the leaves' cotangents."""
+    if y.record is None or not trace.leaves:
+        return (), None
+    if traced or holomorphic:
+        return _whole_sweeps(y, trace, chunks, traced, holomorphic)
+    return _short_sweeps(y, trace, chunks)
+
+
 def _short_sweeps(y, trace, chunks):
-    """(start, stop, cotangents of the leaves) of each chunk of rows, by sweeps that begin where rows are needed."""
+    """The same by sweeps that begin where rows are needed."""
     asked = trace.records
     begin = Start(y.record, asked)
     if not begin.order:
-        return
+        return (), None
     if begin.diagonals and all([record in asked for record in begin.order]):  # no step is left
-        found = dict(zip(*begin.rows(0, _size(y)), strict=True))
-        yield 0, _size(y), [found.get(record) for record in asked]
-        return
-    for start, stop in chunks.ranges(_size(y), begin.order, y.record.xp):
+
+        def written_out(start, stop):
+            found = dict(zip(*begin.rows(start, stop), strict=True))
+            return [found.get(record) for record in asked]
+
+        return [(0, _size(y))], written_out
+
+    def sweep(start, stop):
         records, cotangents = begin.rows(start, stop)
-        yield start, stop, _sweep(records, cotangents, asked, False, (stop - start,), begin.order, begin.careful)
+        return _sweep(records, cotangents, asked, False, (stop - start,), begin.order, begin.careful)
+
+    return chunks.ranges(_size(y), begin.order, y.record.xp), sweep
 
 
 def _whole_sweeps(y, trace, chunks, traced, holomorphic):
     """The same by sweeps from the output itself, recorded or checked."""
     asked = trace.records
     order = between([y.record], set(asked))
-    for start, stop in chunks.ranges(_size(y), order, y.record.xp):
+
+    def sweep(start, stop):
         g, lead = identity_rows(y.record, start, stop), (stop - start,)
         found = _sweep([y.record], [tensor_of(g) if traced else g], asked, traced, lead, order)
         if holomorphic:
             check_holomorphic(found, _sweep([y.record], [g * 1j], asked, False, lead, order), holomorphic)
-        yield start, stop, found
+        return found
+
+    return chunks.ranges(_size(y), order, y.record.xp), sweep
 
 
 def _columns_forward(trace, outputs, chunks, traced, holomorphic):
