@@ -20,13 +20,13 @@ numpy_backend = backends.get("numpy")
 
 @pytest.fixture
 def strict():
-    pytest.importorskip("array_api_strict")
+    pytest.importorskip("array_api_strict", reason="array_api_strict, which states the standard, is not installed here")
     return backends.get("array_api_strict")
 
 
 @pytest.fixture
 def jax_backend():
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason="JAX is not installed here: the backend under test")
     return backends.get("jax")
 
 
@@ -344,7 +344,7 @@ def test_arrays_of_jax_and_their_tracers(jax_backend):
 
 
 def test_jax_arrays_are_known_without_selecting_jax():
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason="JAX is not installed here: the backend under test")
     code = """
 import jax.numpy as jnp
 from zkynet import backends
@@ -398,19 +398,19 @@ except backends.errors.PrecisionError as error:
 
 
 def test_selecting_jax_turns_64_bits_on():
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason="JAX is not installed here: the backend under test")
     assert run(X64) == "float64 int64 float32"
     assert run(X64, JAX_ENABLE_X64="1") == "float64 int64 float32"
 
 
 def test_64_bits_are_refused_where_the_user_turned_them_off():
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason="JAX is not installed here: the backend under test")
     said = run(X64, JAX_ENABLE_X64="0")
     assert said.startswith("refused:") and "JAX_ENABLE_X64" in said and "float32" in said
 
 
 def test_32_bit_jax_takes_what_it_can_hold():
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason="JAX is not installed here: the backend under test")
     code = """
 import numpy as np
 from zkynet import backends
@@ -436,7 +436,7 @@ print(len(refused))
 
 
 def test_available_leaves_jax_as_it_was():
-    pytest.importorskip("jax")
+    pytest.importorskip("jax", reason="JAX is not installed here: the backend under test")
     code = "from zkynet import backends; backends.available(); import jax; print(jax.config.jax_enable_x64)"
     assert run(code) == "False"
 

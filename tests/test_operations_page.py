@@ -28,12 +28,6 @@ def maker(checkout):
     return module
 
 
-@pytest.fixture(autouse=True)
-def page_is_there(maker):
-    if not maker.PAGE.exists():
-        pytest.skip("docs/operations.md was not made yet: run python docs/make_operations.py --jobs 2")
-
-
 def test_the_page_lists_the_public_operations(maker):
     listed, public = maker.listed(maker.PAGE.read_text()), public_operations()
     assert public - listed == set(), "not on the page; run python docs/make_operations.py"

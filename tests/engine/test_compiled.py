@@ -7,7 +7,7 @@ import zkynet as zk
 from support import backends as backends_here
 from zkynet.framework import op
 
-jax = pytest.importorskip("jax")
+jax = pytest.importorskip("jax", reason="JAX is not installed here: the backend under test")
 X = np.array([0.5, -0.2, 0.9])
 
 

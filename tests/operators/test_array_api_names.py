@@ -15,7 +15,9 @@ import pytest
 from support.points import host
 from zkynet.framework import op
 
-strict = pytest.importorskip("array_api_strict")
+strict = pytest.importorskip(
+    "array_api_strict", reason="array_api_strict, which states the standard, is not installed here"
+)
 
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),

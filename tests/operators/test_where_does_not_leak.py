@@ -31,7 +31,6 @@ BRANCHES = {  # each is singular at 0, and right at the other points
     "sigmoid of NaN": lambda x: op.sigmoid(op.log(x) * 0),
 }
 # Where a second derivative meets an infinity before it meets the mask: 0 times infinity is NaN there.
-PRODUCTS: set = set()
 PRODUCTS_AT_SECOND_ORDER = {"exp of much", "expm1 of much", "sin of much", "cos of much", "x log x"}
 POINTS = np.array([0.0, 0.7, 2.0])
 
@@ -47,7 +46,7 @@ def masked(branch):
     return lambda x: op.where(x > 0, branch(x), 0.0)
 
 
-@pytest.mark.parametrize("branch", cases(PRODUCTS))
+@pytest.mark.parametrize("branch", cases(()))
 def test_gradients(branch, backend):
     x = backend.asarray(POINTS)
     with backend.errstate():
