@@ -14,7 +14,7 @@ class Mutable:
         return full
 
     def place(self, x, index, shape):
-        kept = sum(1 for item in index if item is None or isinstance(item, slice))
-        whole = self.zeros((*x.shape[: x.ndim - kept], *shape), dtype=x.dtype)
-        whole[tuple(index)] = x
+        kept = len([1 for item in index if item is None or type(item) is slice])
+        whole = self.zeros(x.shape[: x.ndim - kept] + tuple(shape), dtype=x.dtype)
+        whole[index] = x
         return whole

@@ -172,3 +172,53 @@ def test_one_batched_sweep_is_rows_of_pulled_cotangents():
         unit = np.zeros((2, 2))
         unit[spot] = 1.0
         np.testing.assert_allclose(found[spot], pull(unit)[0])
+
+
+def entrywise_after_products(x, steps):
+    """A vector between two matrices, with many entrywise steps in between."""
+    h = W1 @ x
+    for step in steps:
+        h = step(h)
+    return W2 @ h
+
+
+W1, W2 = RNG.normal(size=(7, 4)), RNG.normal(size=(5, 7))
+STEPS = {
+    "smooth": (op.exp, op.log1p, op.negative, op.tanh, op.square, op.sin),
+    "two ways": (op.exp, lambda h: h * op.sin(h) / (1 + h), op.tanh, lambda h: h * h - h),
+    "masks": (op.relu, lambda h: op.where(h > 0, op.log(h), h), op.tanh, lambda h: op.maximum(h, -0.5), op.sin),
+    "reshaped": (op.exp, lambda h: op.reshape(h, (7, 1)), op.tanh, op.sin, lambda h: op.reshape(h, (7,)), op.cos),
+}
+
+
+@pytest.mark.parametrize("chunk_size", [None, 2])
+@pytest.mark.parametrize("name", STEPS)
+def test_rows_pass_entrywise_steps_as_one_scale(name, chunk_size):
+    x = np.array([0.3, -0.4, 0.5, 0.1])
+    f = lambda x: entrywise_after_products(x, STEPS[name])  # noqa: E731
+    with np.errstate(divide="ignore"):  # the logarithm of 0, which is not taken
+        found = zk.jacobian(f, mode="rev", chunk_size=chunk_size)(x)
+        forward = zk.jacobian(f, mode="fwd")(x)
+        pull = zk.vjp(f, x)[1]
+    np.testing.assert_allclose(found, np.stack([pull(row)[0] for row in np.eye(5)]), rtol=1e-12)
+    np.testing.assert_allclose(found, forward, rtol=1e-12)
+
+
+def test_an_infinite_slope_meets_its_cotangent():
+    """Rows that are 0 where the slope is infinite stay 0, whether one row is pulled back or all."""
+    w = np.array([[0.0, 2.0], [0.0, 3.0]])
+    f = lambda x: w @ op.sin(op.sin(op.sin(op.sin(op.sqrt(np.eye(2) @ x)))))  # noqa: E731
+    x = np.array([0.0, 1.0])
+    found = zk.jacobian(f, mode="rev")(x)
+    pull = zk.vjp(f, x)[1]
+    np.testing.assert_array_equal(found, np.stack([pull(row)[0] for row in np.eye(2)]))
+    assert np.isfinite(found).all()
+
+
+def test_hessian_between_two_products():
+    a, labels = RNG.normal(size=(30, 4)), np.sign(RNG.normal(size=30))
+    w = RNG.normal(size=4)
+    p = 1 / (1 + np.exp(labels * (a @ w)))
+    by_hand = (a * (p * (1 - p))[:, None]).T @ a / 30
+    loss = lambda w: op.mean(op.log1p(op.exp(-labels * (a @ w))))  # noqa: E731
+    np.testing.assert_allclose(zk.hessian(loss)(w), by_hand, rtol=1e-12)

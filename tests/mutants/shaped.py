@@ -5,9 +5,20 @@ from mutants.mutant import Mutant, complexes, grads, numbers, point
 
 from zkynet.framework import op
 from zkynet.framework.axes import lead_shape, size_of
+from zkynet.framework.jacobians import jacobian
 from zkynet.framework.operations import activation, indexing, loss, reduction, shape, spectral
 from zkynet.framework.operations.conv import Conv, ConvFilter, ConvInput
-from zkynet.framework.operations.linalg import Cholesky, Einsum, Linear, MatMul, Solve, Tril, adjoint, half_lower
+from zkynet.framework.operations.linalg import (
+    Cholesky,
+    Einsum,
+    Linear,
+    MatMul,
+    MatVec,
+    Solve,
+    Tril,
+    adjoint,
+    half_lower,
+)
 from zkynet.framework.record import value_of
 
 X, Q, R = numbers(11, 2, 3), numbers(12, 3, 3), numbers(13, 3, 3)
@@ -300,6 +311,12 @@ def summed_label(self, xp, g, i, arrays, y_spec):
 
 einsum_rule = Einsum.vjp_arrays
 A3, B3 = complexes(20, 3, 3) + 3 * np.eye(3), complexes(22, 3, 2)
+V3 = numbers(23, 3)
+
+
+def sine_of_product(x):
+    return op.sin(A3.real @ x)
+
 
 PRODUCTS = (
     Mutant(
@@ -322,6 +339,26 @@ PRODUCTS = (
         "matmul: a conjugate too many",
         *(MatMul, "vjp_a", lambda self, xp, g, b: xp.matmul(g, adjoint(xp, b))),
         grads(op.matmul, A3, B3),
+    ),
+    Mutant(
+        "matvec: the vector's sum in place of its entries",
+        *(MatVec, "vjp_a", lambda self, xp, g, b: xp.expand_dims(g, axis=-1) * xp.sum(b)),
+        grads(op.matmul, Q, R[:, 0]),
+    ),
+    Mutant(
+        "matvec: the matrix transposed",
+        *(MatVec, "vjp_b", lambda self, xp, g, a: xp.matmul(g, xp.matrix_transpose(a))),
+        grads(op.matmul, A3, B3[:, 0]),
+    ),
+    Mutant(
+        "matvec: a conjugate too many",
+        *(MatVec, "jvp_b", lambda self, xp, t, a: xp.matmul(t, adjoint(xp, a))),
+        grads(op.matmul, A3, B3[:, 0]),
+    ),
+    Mutant(
+        "matvec: the diagonal of other rows",
+        *(MatVec, "diagonal_b", lambda self, xp, g, a: a[slice(g.start, g.stop), :]),
+        lambda: np.testing.assert_allclose(jacobian(sine_of_product)(V3), np.cos(A3.real @ V3)[:, None] * A3.real),
     ),
     Mutant(
         "einsum: a summed label divided", Einsum, "vjp_arrays", summed_label, grads(lambda a: op.einsum("ij->i", a), X)

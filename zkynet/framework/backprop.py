@@ -82,7 +82,7 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, car
     watchers = CONTEXT.get().watchers if WATCHED else ()
     arrived = [watcher.arrived for watcher in watchers if hasattr(watcher, "arrived")]
     # careful: from the first mask on, what it cut off must stay silent
-    plain = not traced and not lead and not watchers and not careful
+    plain = not watchers and not careful
     last = c = None  # the newest contribution, not yet in ``waiting``: in a chain it is what comes next
     for record in reversed(order):
         if record is last:
@@ -102,6 +102,8 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, car
                 continue
         operator = record.operator
         quick = operator.plain if plain else None
+        if lead and quick is not None and not (operator.batched and (traced or not is_weak(record))):
+            quick = None
         if operator.masks:
             careful, plain = True, False
         if quick is None:
@@ -118,6 +120,7 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, car
                 raise
             continue
         # The most frequent case, written out: an operator whose rules read at most one saved array.
+        xp = op if traced else record.xp
         i = 0
         for parent in record.parents:
             if parent is not None and parent in needed:
@@ -126,15 +129,17 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, car
                 method, want = quick[i]
                 try:
                     if want is None:
-                        c = method(operator, record.xp, g)
+                        c = method(operator, xp, g)
                     else:
-                        c = method(operator, record.xp, g, record.saved[want])
+                        c = method(operator, xp, g, traced_argument(record, want) if traced else record.saved[want])
+                    form = c.record if traced else c  # of a Tensor the Record tells shape and dtype soonest
                     if (
-                        c.shape != parent.shape
-                        or (c.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64))
+                        form is None
+                        or form.shape != (lead + parent.shape if lead else parent.shape)
+                        or (form.dtype is not parent.dtype and (parent.dtype is not None or type(c) is not _FLOAT64))
                         or parent.xp is not record.xp
                     ):
-                        c = fitted(c, record, i, parent, False, ())
+                        c = fitted(c, record, i, parent, traced, lead)
                 except Exception as error:
                     _note(error, record)
                     raise
@@ -145,7 +150,7 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, car
 def _note(error, record):
     """Name the step to the error of a rule; NotDifferentiableError where the rule returned no array."""
     kind = type(record.operator).__name__
-    if isinstance(error, AttributeError) and error.name in ("shape", "dtype"):
+    if isinstance(error, AttributeError) and error.name in ("shape", "dtype", "record"):
         place = error.__traceback__
         while place.tb_next is not None:
             place = place.tb_next
@@ -333,26 +338,24 @@ def _raw_variadic(record, want):
 
 def traced_argument(record, want):
     """What a rule asks for, as Tensors that know where they come from."""
-    n = len(record.parents)
+    parents, saved = record.parents, record.saved
+    n = len(parents)
     if record.operator.plan.variadic:
         if want == 0:
             lent = GUARDS and record in GUARDS
-            return [
-                v if lent and p is None else _tensor(v, p)
-                for v, p in zip(record.saved[:n], record.parents, strict=True)
-            ]
+            return [v if lent and p is None else _tensor(v, p) for v, p in zip(saved[:n], parents, strict=True)]
         if want == ~0:
             return _raw_variadic(record, want)
         want = n if want > 0 else ~n
     if want < 0:
         return _spec(record, ~want)
     if want < n:
-        if GUARDS and record.parents[want] is None and record in GUARDS:
-            return record.saved[want]  # a lent array as it is, so that what is recorded now gets a guard of its own
-        return _tensor(record.saved[want], record.parents[want])
+        if GUARDS and parents[want] is None and record in GUARDS:
+            return saved[want]  # a lent array as it is, so that what is recorded now gets a guard of its own
+        return _tensor(saved[want], parents[want])
     if record.operator.outputs > 1:
-        return tuple(tensor_of(v, output_record(record, k)) for k, v in enumerate(record.saved[n]))
-    return _tensor(record.saved[n], record)
+        return tuple(tensor_of(v, output_record(record, k)) for k, v in enumerate(saved[n]))
+    return _tensor(saved[n], record)
 
 
 def _tensor(value, record):

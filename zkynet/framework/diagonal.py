@@ -14,6 +14,8 @@ from .operations.shape import Reshape
 from .operator import Rule
 from .record import HOST, WATCHED, Record
 
+_FEW = 5  # so few steps cost less than finding out which of them are entrywise
+
 
 class Diagonal(NamedTuple):
     """Rows ``start`` to ``stop`` of the diagonal matrix with ``entries``, an array of any shape, on its diagonal."""
@@ -47,19 +49,47 @@ class Start:
         self.order = between([root], set(asked))
         self.careful = False
         self.diagonals: dict = {}  # Record -> the diagonal of the part of its Jacobian that is known
+        self.scales: dict = {}  # Record -> what multiplies, entry by entry, the rows that came through one step more
         if WATCHED or not self.order or is_weak(root) or size_of(root.shape) < 2:
             return  # who watches the sweeps sees whole ones
-        passed, reached = _diagonal_part(root, self.order, set(asked))
+        self.diagonals = self._pass(root, set(asked))
+        self._left = set(self.order)
+        below = self._below(set(asked)) if len(self.order) > _FEW else None
+        if below is not None:
+            self.scales = self._scales(below, set(asked))
+
+    def _pass(self, top: Record, asked: set) -> dict:
+        """Leave the entrywise steps from ``top`` on behind: where they end, and the product of their slopes there."""
+        passed, reached = _diagonal_part(top, self.order, asked)
         ends = [record for record in reached if record not in passed]
-        found = [seed(root)]
+        found = [seed(top)]
         if passed:
             order = [record for record in self.order if record in reached]
             with HOST.errstate():
-                found = pull_back([root], found, ends, False, (), frozenset(ends), order)
-        self.diagonals = {record: c for record, c in zip(ends, found, strict=True) if c is not None}
+                found = pull_back([top], found, ends, False, (), frozenset(ends), order, self.careful)
         self.order = [record for record in self.order if record not in passed]
-        self.careful = any(record.operator.masks for record in passed)
-        self._left = set(self.order)
+        self.careful = self.careful or any(record.operator.masks for record in passed)
+        return {record: c for record, c in zip(ends, found, strict=True) if c is not None}
+
+    def _below(self, asked: set) -> Record | None:
+        """The one Record to which a step with a rule for diagonals leads from here; None where there is no such one."""
+        if len(self.diagonals) != 1 or asked & self.diagonals.keys():
+            return None
+        ((record, entries),) = self.diagonals.items()
+        pairs = self._sent(record, Diagonal(entries, 0, 0))  # no rows: whether it can
+        if pairs is None or len(pairs) != 1 or is_weak(pairs[0][0]) or pairs[0][0].xp is not record.xp:
+            return None
+        return pairs[0][0]
+
+    def _scales(self, top: Record, asked: set) -> dict:
+        """The same from ``top`` on, where the slopes are finite: an infinite one has to meet its cotangent first."""
+        before, careful = self.order, self.careful
+        order = self.order = between([top], asked)
+        scales = self._pass(top, asked)
+        if len(order) == len(self.order) or not all([bool(top.xp.all(top.xp.isfinite(c))) for c in scales.values()]):
+            self.order, self.careful = before, careful
+            return {}
+        return scales
 
     def rows(self, start: int, stop: int) -> tuple[list, list]:
         """Records, and the cotangents of rows ``start`` to ``stop`` of the Jacobian that stand there."""
@@ -69,6 +99,8 @@ class Start:
         for record, entries in self.diagonals.items():
             diagonal = Diagonal(entries, start, stop)
             pairs += self._sent(record, diagonal) or [(record, diagonal.written_out())]
+        if self.scales:
+            pairs = [(record, self._scaled(record, pairs[0][1])) for record in self.scales]
         return [record for record, _ in pairs], [rows for _, rows in pairs]
 
     def _sent(self, record, diagonal) -> list | None:
@@ -76,18 +108,28 @@ class Start:
 
         Such a rule gets a Diagonal in place of ``g``, and names behind it what the VJP rule of this input names.
         """
-        plan, pairs = getattr(record.operator, "plan", None), []
+        pairs = []
         for i, parent in enumerate(record.parents):
             if parent is None or parent not in self._left:
                 continue
-            name = "" if plan is None or plan.variadic else f"diagonal_{plan.inputs[i]}"
-            method = getattr(type(record.operator), name, None)
-            rule = None if method is None or plan is None else Rule(method, plan.vjp[i].wants)
+            rule = _diagonal_rule(record, i)
             c = None if rule is None else call_rule(rule, record, i, diagonal, False)
             if c is None:
                 return None
             pairs.append((parent, fitted(c, record, i, parent, False, (diagonal.stop - diagonal.start,))))
         return pairs
+
+    def _scaled(self, record, rows):
+        """Rows that reached the steps behind them, at ``record``, where these end."""
+        return record.xp.reshape(rows, (rows.shape[0], *record.shape)) * self.scales[record]
+
+
+def _diagonal_rule(record, i) -> Rule | None:
+    """The rule for diagonals that an operator has for its input ``i``."""
+    plan = getattr(record.operator, "plan", None)
+    name = "" if plan is None or plan.variadic else f"diagonal_{plan.inputs[i]}"
+    method = getattr(type(record.operator), name, None)
+    return None if method is None or plan is None else Rule(method, plan.vjp[i].wants)
 
 
 def identity_rows(record: Record, start: int, stop: int):

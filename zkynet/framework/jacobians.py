@@ -178,7 +178,9 @@ class _Block:
     def _dtype(self, xp, piece):
         """That of a gradient, whichever way it was computed."""
         dtype = self.x.record.dtype or getattr(self.y._value, "dtype", None)
-        if dtype is None or _bare(dtype) == _bare(piece.dtype) or xp.is_complex(dtype) != xp.is_complex(piece.dtype):
+        if dtype is None or dtype is piece.dtype or _bare(dtype) == _bare(piece.dtype):
+            return piece.dtype
+        if xp.is_complex(dtype) != xp.is_complex(piece.dtype):
             return piece.dtype
         return backends.backend_of(value_of(piece)).own_dtype(_bare(dtype))
 

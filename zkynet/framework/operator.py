@@ -154,13 +154,14 @@ class Operator(Function):
 
     plan: Plan
     plain: tuple | None = None  # what the reverse sweep needs of a plain rule, see Plan
+    pushed: tuple | None = None  # the same for the forward sweep
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         for spell in SPELLINGS:
             spell(cls)
         cls.plan = Plan(cls)
-        cls.plain = cls.plan.plain
+        cls.plain, cls.pushed = cls.plan.plain, cls.plan.pushed
 
     def __call__(self, *inputs):
         return apply(self, *inputs)

@@ -32,32 +32,25 @@ def push_forward(asked, tangents, roots, traced: bool, lead: Shape = (), order=N
     wanted = set(roots)
     found = {}
     order = between(roots, given) if order is None else order
-    uses = _last_uses(order)
+    last = {p: record for record in order for p in record.parents}  # who reads a tangent last, so that it can go
+    plain = not traced and not lead
     watchers = CONTEXT.get().watchers if WATCHED else ()
     told = [watcher.pushed for watcher in watchers if hasattr(watcher, "pushed")]
     for record in order:
         if record not in given:
-            _advance(record, moving, traced, lead)
+            pushed = record.operator.pushed if plain else None
+            if pushed is not None and record.dtype is not None and record.xp.is_host:
+                _advance_quickly(record, moving, pushed)
+            else:
+                _advance(record, moving, traced, lead)
             for pushed in told if record in moving else ():
                 pushed(record, [moving.get(p) for p in record.parents], moving[record], record in wanted)
         if record in wanted and record in moving:
             found[record] = moving[record]
-        for p in uses.get(record, ()):
-            moving.pop(p, None)
-    return [found.get(root) for root in roots]
-
-
-def _last_uses(order) -> dict:
-    """For each Record the parents that nothing later reads, so that their tangents can go."""
-    last: dict = {}
-    for record in order:
         for p in record.parents:
-            if p is not None:
-                last[p] = record
-    uses: dict = {}
-    for p, record in last.items():
-        uses.setdefault(record, []).append(p)
-    return uses
+            if last[p] is record:
+                moving.pop(p, None)
+    return [found.get(root) for root in roots]
 
 
 def _advance(record, moving, traced, lead):
@@ -70,10 +63,6 @@ def _advance(record, moving, traced, lead):
         return
     if operator.joint or (operator.outputs > 1 and None in operator.plan.jvp):
         _advance_by_transpose(record, moving, traced, lead)
-        return
-    pushed = operator.plan.pushed
-    if pushed is not None and not traced and not lead and record.dtype is not None and record.xp.is_host:
-        _advance_quickly(record, moving, pushed)
         return
     total = None
     for i, p in enumerate(record.parents):

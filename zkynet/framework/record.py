@@ -156,7 +156,7 @@ class Output:
     """The pseudo-operator that picks one output of an operator with several."""
 
     __slots__ = ("index",)
-    plain = None
+    plain = pushed = None
     masks = False
 
     def __init__(self, index):

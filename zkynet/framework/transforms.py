@@ -370,6 +370,13 @@ def jvp(f: Callable, args, tangents, *, has_aux=False):
     parameter name). CotangentError, a ValueError, for a tangent of the wrong shape.
     """
     _check_sequences("jvp", args, tangents, "tangents")
+    outputs, tree, moved, aux, inside = _pushed(f, args, tangents, has_aux)
+    values, aux = unwrapped((tree.unflatten(outputs), aux), inside)
+    return (values, moved, aux) if has_aux else (values, moved)
+
+
+def _pushed(f, args, tangents, has_aux) -> tuple:
+    """One run of ``f`` with its forward sweep: (outputs, their structure, tangents, aux, whether inside)."""
     trace = Trace(f, args, tuple(range(len(args))))
     parts = []
     for tree, tangent in zip(trace.trees, tangents, strict=True):
@@ -385,9 +392,7 @@ def jvp(f: Callable, args, tangents, *, has_aux=False):
     given = [_as_cotangent(t, x, "a tangent", False, traced) for x, t in zip(trace.leaves, parts, strict=True)]
     moved = _tangents(trace, given, outputs, traced)
     inside = traced or trace.outer.depth > 0
-    moved = tree.unflatten(handed_out(moved, traced, inside, trace.leaves))
-    values, aux = unwrapped((tree.unflatten(outputs), aux), inside)
-    return (values, moved, aux) if has_aux else (values, moved)
+    return outputs, tree, tree.unflatten(handed_out(moved, traced, inside, trace.leaves)), aux, inside
 
 
 def _check_sequences(what, args, others, name):
@@ -431,4 +436,4 @@ def _no_tangent(y, traced, lead):
 def hvp(f: Callable, args, vectors):
     """The product of the Hessian of a scalar ``f`` with ``vectors``, forward over reverse; a tuple, one an argument."""
     _check_sequences("hvp", args, vectors, "vectors")
-    return jvp(grad(f, tuple(range(len(args)))), args, vectors)[1]
+    return _pushed(grad(f, tuple(range(len(args)))), args, vectors, False)[2]

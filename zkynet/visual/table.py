@@ -12,7 +12,7 @@ from zkynet import backends
 from zkynet.framework import pytree
 from zkynet.framework.computation_graph import Constant, Module, Parameter, State, Tensor
 from zkynet.framework.operations.conv import Conv, ConvFilter, ConvInput
-from zkynet.framework.operations.linalg import Einsum, Linear, MatMul
+from zkynet.framework.operations.linalg import Einsum, Linear, MatMul, MatVec
 from zkynet.framework.record import CONTEXT, entered, operand, shape_of
 
 
@@ -145,7 +145,7 @@ class _Survey:
 
 def multiply_adds(operator: Any, shapes: Sequence[tuple[int, ...]], result: Any) -> int:
     """The multiply-adds of a matrix product or a convolution with operands of ``shapes``; 0 for other operators."""
-    if isinstance(operator, (MatMul, Linear)):
+    if isinstance(operator, (MatMul, MatVec, Linear)):
         return _size(result._value) * shapes[0][-1]
     if isinstance(operator, Conv):
         return _size(result._value) * math.prod(shapes[1][-len(operator.stride) - 1 :])

@@ -184,6 +184,8 @@ def _host_index(item):
 
 def index(x, item) -> Tensor:
     """x[item] for everything NumPy allows: ints, slices, None, Ellipsis, integer and boolean arrays, mixed."""
+    if type(item) is slice or type(item) is int:
+        return getitem(x, item)
     items = item if isinstance(item, tuple) else (item,)
     if all(i is None or i is Ellipsis or type(i) in (int, slice) for i in items):
         return getitem(x, item)

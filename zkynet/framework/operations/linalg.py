@@ -49,6 +49,29 @@ def _scaled_rows(xp, g, matrix, axis):
     return xp.expand_dims(matrix[g.start : g.stop, :] * part, axis=axis)
 
 
+class MatVec(Operator):
+    """a @ b: a matrix (m, n) and a vector (n,). As one step it costs a third of a lifted product."""
+
+    def forward(self, xp, a, b):
+        return xp.matmul(a, b)
+
+    def vjp_a(self, xp, g, b):
+        return xp.expand_dims(g, axis=-1) * b
+
+    def vjp_b(self, xp, g, a):
+        return xp.matmul(g, a)
+
+    def jvp_a(self, xp, t, b):
+        return xp.matmul(t, b)
+
+    def jvp_b(self, xp, t, a):
+        return xp.matmul(t, xp.matrix_transpose(a))
+
+    def diagonal_b(self, xp, g, a):
+        rows = slice(g.start, g.stop)
+        return a[rows, :] * xp.expand_dims(g.entries[rows], axis=-1)
+
+
 class Linear(Operator):
     """x @ weight + bias: x (rows, inputs), weight (inputs, outputs), bias (outputs,)."""
 
@@ -191,7 +214,7 @@ class Tril(Operator):
         return xp.tril(g, k=self.k)
 
 
-_matmul, _linear, _solve, _cholesky = MatMul(), Linear(), Solve(), Cholesky()
+_matmul, _matvec, _linear, _solve, _cholesky = MatMul(), MatVec(), Linear(), Solve(), Cholesky()
 
 
 def matmul(a, b) -> Tensor:
@@ -205,6 +228,10 @@ def matmul(a, b) -> Tensor:
             f"matmul: inner sizes differ.\n  got:      {sa} @ {sb}\n"
             f"  expected: {inner[0]} rows on the right, there are {inner[1]}"
         )
+    if len(sa) == 2 and len(sb) == 1:
+        return apply(_matvec, a, b)
+    if len(sa) == 1 and len(sb) == 2:
+        return apply(_matvec, matrix_transpose(b), a)
     if len(sa) > 2 or len(sb) > 2:
         _stacked("matmul", sa, sb)
     if len(sa) > 1 and len(sb) > 1:

@@ -119,7 +119,7 @@ class GetItem(Operator):
 
     def vjp_x(self, xp, g, x_spec):
         # A recorded forward sweep puts leading axes before those that the index speaks of.
-        n = sum(1 for item in self.index if item is not None and item is not Ellipsis)
+        n = len([1 for item in self.index if item is not None and item is not Ellipsis])
         return xp.place(g, self.index, x_spec.shape[len(x_spec.shape) - n :])
 
 
@@ -294,6 +294,8 @@ def getitem(x, index) -> Tensor:
 
 def full_index(index, shape) -> tuple:
     """A basic index that begins with Ellipsis and names every axis, with slices inside their bounds."""
+    if type(index) is slice and len(shape) == 1:  # the most frequent one, written out
+        return Ellipsis, _bounded(index, shape[0], 0)
     items = index if isinstance(index, tuple) else (index,)
     named = sum(1 for item in items if item is not None and item is not Ellipsis)
     if named > len(shape) or sum(1 for item in items if item is Ellipsis) > 1:

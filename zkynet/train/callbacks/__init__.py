@@ -1,0 +1,3 @@
+"""Callbacks: what a run tells, keeps and decides while it goes on."""
+
+__all__: list[str] = []
