@@ -146,6 +146,14 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, Mutable, Backend):
     def any(self, x, axis=None, keepdims=False):
         return np.logical_or.reduce(x, axis=axis, keepdims=keepdims)
 
+    def all(self, x, axis=None, keepdims=False):
+        return np.logical_and.reduce(x, axis=axis, keepdims=keepdims)
+
+    def expand_dims(self, x, axis=0):
+        if axis == -1:
+            return x[..., None]
+        return x[..., None, :] if axis == -2 and x.ndim else np.expand_dims(x, axis)
+
     def broadcast_to(self, x, shape):
         if math.prod(shape) > _SMALL:
             return np.broadcast_to(x, shape)
@@ -165,6 +173,15 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, Mutable, Backend):
             rows = b.reshape(math.prod(b.shape[:-2]), b.shape[-2])
             return np.matmul(rows, a.mT).reshape(*b.shape[:-2], a.shape[0], 1)
         return np.matmul(a, b)
+
+    def weights(self, x, axis):
+        top = np.maximum.reduce(x, axis=axis, keepdims=True) if x.size and x.dtype.char in "fd" else None
+        if top is None or not np.logical_and.reduce(np.isfinite(top), axis=None):
+            return super().weights(x, axis)
+        e = np.subtract(x, top)
+        np.exp(e, out=e)
+        e /= np.add.reduce(e, axis=axis, keepdims=True)
+        return e
 
     def shifted(self, a, b):
         if np.isfinite(b).all():

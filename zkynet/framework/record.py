@@ -7,6 +7,7 @@ when nobody needs its history. A Record is one immutable step of that history.
 import itertools
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -418,12 +419,16 @@ def kind_of(x: Any) -> str:
     value = operand(x)[0]
     if type(value) in PYTHON_NUMBERS:
         return {bool: "bool", int: "integer", float: "real", complex: "complex"}[type(value)]
-    xp = backends.backend_of(value)
-    if xp.is_complex(value.dtype):
+    return _kind(BACKEND_BY_TYPE.get(type(value)) or backends.backend_of(value), value.dtype)
+
+
+@cache
+def _kind(xp, dtype) -> str:
+    if xp.is_complex(dtype):
         return "complex"
-    if xp.is_inexact(value.dtype):
+    if xp.is_inexact(dtype):
         return "real"
-    return "bool" if value.dtype == xp.bool else "integer"
+    return "bool" if dtype == xp.bool else "integer"
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

@@ -108,7 +108,13 @@ class Trace:
     def _bind_one(self, parameter, name, bound):
         leaf = bound.get(parameter)
         if leaf is None:
-            leaf = bound[parameter] = lifted(parameter, name)
+            value = parameter._value
+            xp = backends.BACKEND_BY_TYPE.get(type(value))
+            if xp is not None and value.dtype in xp.real_dtypes and parameter not in self.outer.bindings:
+                leaf = tensor_of(value, Record(_leaf, (), _NOTHING, value.shape, value.dtype, xp))  # the plainest case
+            else:
+                leaf = lifted(parameter, name)
+            bound[parameter] = leaf
         self.leaves.append(leaf)
 
     def traced(self, outputs) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zkynet.optim.arrays import squared
 from zkynet.optim.groups import GroupsLike
 from zkynet.optim.optimizer import Optimizer
 from zkynet.optim.schedules import Rate
@@ -86,7 +87,7 @@ class Adadelta(Optimizer):
 
 
 def adagrad(xp: Any, p: Any, g: Any, squares: Any, rate: Any, eps: Any) -> tuple:
-    squares += xp.real(xp.conj(g) * g)
+    squares += squared(xp, g)
     root = xp.sqrt(squares)
     root += eps
     step = g / root
@@ -97,7 +98,7 @@ def adagrad(xp: Any, p: Any, g: Any, squares: Any, rate: Any, eps: Any) -> tuple
 
 def adadelta(xp: Any, p: Any, g: Any, squares: Any, steps: Any, lr: Any, rho: Any, weight: Any, eps: Any) -> tuple:
     squares *= rho
-    squares += weight * xp.real(xp.conj(g) * g)
+    squares += weight * squared(xp, g)
     step = xp.sqrt(steps + eps) / xp.sqrt(squares + eps) * g
     steps *= rho
     steps += weight * xp.real(xp.conj(step) * step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zkynet.optim.arrays import squared
 from zkynet.optim.groups import GroupsLike
 from zkynet.optim.optimizer import Optimizer
 from zkynet.optim.schedules import Rate
@@ -154,7 +155,7 @@ def adam(xp: Any, p: Any, g: Any, gradients: Any, squares: Any, beta1: Any, beta
     gradients *= beta1
     gradients += g
     squares *= beta2
-    squares += xp.real(xp.conj(g) * g)
+    squares += squared(xp, g)
     root = xp.sqrt(squares)
     root += eps
     step = gradients / root
@@ -168,7 +169,7 @@ def amsgrad(xp: Any, p: Any, g: Any, gradients: Any, squares: Any, peaks: Any, *
     gradients *= beta1
     gradients += g
     squares *= beta2
-    squares += xp.real(xp.conj(g) * g)
+    squares += squared(xp, g)
     peaks = xp.maximum(peaks, squares)
     root = xp.sqrt(peaks)
     root += eps
@@ -183,7 +184,7 @@ def nadam(xp: Any, p: Any, g: Any, gradients: Any, squares: Any, *numbers: Any) 
     gradients *= beta1
     gradients += g
     squares *= beta2
-    squares += xp.real(xp.conj(g) * g)
+    squares += squared(xp, g)
     root = xp.sqrt(squares)
     root += eps
     step = of_gradient * g

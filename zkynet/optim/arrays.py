@@ -63,6 +63,11 @@ def check_names(named: Mapping[str, Parameter], grads: Any) -> None:
     raise GradientMismatchError("the gradients are not those of this model.\n" + "\n".join(lines))
 
 
+def squared(xp: Any, g: Any) -> Any:
+    """|g|^2 entry by entry, a real array."""
+    return xp.real(xp.conj(g) * g) if xp.is_complex(g.dtype) else g * g
+
+
 def array_of(parameter: Parameter) -> Any:
     """The array of a parameter itself; a Python number as an array of double precision."""
     p = parameter._value

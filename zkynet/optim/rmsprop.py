@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from zkynet.optim.arrays import squared
 from zkynet.optim.groups import GroupsLike
 from zkynet.optim.optimizer import Optimizer
 from zkynet.optim.schedules import Rate
@@ -57,7 +58,7 @@ def rmsprop(xp: Any, p: Any, g: Any, squares: Any, *rest: Any, centered: bool, m
     *others, lr, alpha, weight, eps, decay = rest
     slots = []
     squares *= alpha
-    squares += weight * xp.real(xp.conj(g) * g)
+    squares += weight * squared(xp, g)
     if centered:
         means = others[0]
         means *= alpha

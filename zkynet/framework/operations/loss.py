@@ -3,9 +3,9 @@
 from zkynet import backends
 from zkynet.backends.errors import IndexOutOfBoundsError, ShapeError
 
-from ..axes import normalize_axis
+from ..axes import normalize_axis, size_of
 from ..operator import Operator
-from ..record import HOST, Tensor, apply, dtype_of, kind_of, operand, shape_of
+from ..record import HOST, Tensor, apply, dtype_of, kind_of, operand, shape_of, tensor_of
 from .activation import log_softmax, shift, sigmoid
 from .comparison import equal, logical_and, not_equal
 from .control import ones_like
@@ -39,29 +39,36 @@ def reduced(x, reduction: str) -> Tensor:
 class SoftmaxCrossEntropy(Operator):
     """-log softmax(x)[label] row by row: x (rows, classes), labels (rows,). Its gradient: softmax(x) less 1 there.
 
-    ``classes`` are the numbers of all classes, 0, 1, ...
+    ``classes`` are the numbers of all classes, 0, 1, ... With ``mean`` the mean over the rows, of which there are some:
+    the loss of almost every classifier, as one step.
     """
 
     nondifferentiable = ("labels", "classes")
     promotion = "floating"
     promotes = ("x",)
 
+    def __init__(self, mean=False):
+        self.mean = mean
+
     def forward(self, xp, x, labels, classes):
         z = shift(xp, x, -1)
         rows, width = x.shape
         spots = labels + xp.arange(0, rows * width, width, dtype=labels.dtype)
-        return xp.log(xp.sum(xp.exp(z), axis=-1)) - xp.take(xp.reshape(z, (rows * width,)), spots, axis=-1)
+        losses = xp.log(xp.sum(xp.exp(z), axis=-1)) - xp.take(xp.reshape(z, (rows * width,)), spots, axis=-1)
+        return xp.mean(losses) if self.mean else losses
 
     def vjp_x(self, xp, g, x, labels, classes):
         hit = xp.expand_dims(labels, axis=-1) == classes
+        g = xp.expand_dims(g / x.shape[0], axis=-1) if self.mean else g
         return (xp.weights(x, axis=-1) - xp.astype(hit, x.dtype)) * xp.expand_dims(g, axis=-1)
 
     def jvp_x(self, xp, t, x, labels, classes):
         hit = xp.expand_dims(labels, axis=-1) == classes
-        return xp.sum(xp.weights(x, axis=-1) * t, axis=-1) - xp.sum(xp.select(hit, t), axis=-1)
+        moved = xp.sum(xp.weights(x, axis=-1) * t, axis=-1) - xp.sum(xp.select(hit, t), axis=-1)
+        return xp.mean(moved, axis=-1) if self.mean else moved
 
 
-_cross_entropy = SoftmaxCrossEntropy()
+_cross_entropy, _mean_cross_entropy = SoftmaxCrossEntropy(), SoftmaxCrossEntropy(mean=True)
 
 
 def softmax_cross_entropy(
@@ -82,6 +89,8 @@ def softmax_cross_entropy(
     if shape_of(targets) != shape_of(logits)[:-1]:
         raise _no_fit("softmax_cross_entropy", logits, targets)
     labels, kept = _without_ignored(targets, ignore_index)
+    if reduction == "mean" and weight is None and kept is None and not label_smoothing and size_of(shape_of(labels)):
+        return _label_losses(logits, labels, _mean_cross_entropy)[0]
     losses, labels = _label_losses(logits, labels)
     if label_smoothing:
         scores = log_softmax(logits)
@@ -97,14 +106,14 @@ def cross_entropy(logits, targets, reduction="mean", **settings) -> Tensor:
     return softmax_cross_entropy(logits, targets, reduction, **settings)
 
 
-def _label_losses(logits, labels):
-    """The loss of each row, and the labels, checked."""
+def _label_losses(logits, labels, operator=_cross_entropy):
+    """The loss of each row, or their mean, and the labels, checked."""
     shape = shape_of(logits)
     index = checked_labels(labels, shape[-1], logits)
     rows = logits if len(shape) == 2 else reshape(logits, (-1, shape[-1]))
     flat = index if len(shape) == 2 else reshape(index, (-1,))
-    losses = apply(_cross_entropy, rows, flat, classes_of(flat, shape[-1]))
-    return (losses if len(shape) == 2 else reshape(losses, shape[:-1])), index
+    losses = apply(operator, rows, flat, classes_of(flat, shape[-1]))
+    return (losses if operator.mean or len(shape) == 2 else reshape(losses, shape[:-1])), index
 
 
 def _soft_cross_entropy(logits, targets, reduction, weight, label_smoothing):
@@ -242,7 +251,7 @@ def same_shapes(who, **given):
 def classes_of(index, count):
     """The numbers of all classes, on the backend of the labels."""
     value = operand(index)[0]
-    return backends.backend_of(value).arange(count, dtype=value.dtype)
+    return tensor_of(backends.backend_of(value).arange(count, dtype=value.dtype))
 
 
 def checked_labels(labels, classes, like):
