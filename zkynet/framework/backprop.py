@@ -119,7 +119,7 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, car
                 _note(error, record)
                 raise
             continue
-        # The most frequent case, written out: an operator whose rules read at most one saved array.
+        # The most frequent case, written out: an operator whose rules read at most one saved array or shape.
         xp = op if traced else record.xp
         i = 0
         for parent in record.parents:
@@ -130,6 +130,8 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, car
                 try:
                     if want is None:
                         c = method(operator, xp, g)
+                    elif want < 0:
+                        c = method(operator, xp, g, _spec(record, ~want))
                     else:
                         c = method(operator, xp, g, traced_argument(record, want) if traced else record.saved[want])
                     form = c.record if traced else c  # of a Tensor the Record tells shape and dtype soonest

@@ -65,10 +65,10 @@ class Plan:
         return tuple(None if not any(m) else tuple(code is True for code in self._keep(m)) for m in masks)
 
     def _plain(self, cls) -> tuple | None:
-        """A pair (rule, position in ``saved`` or None) an input, where every rule reads at most one saved array."""
+        """A pair (rule, what it reads as in Rule or None) an input, where every rule reads at most one thing."""
         if self.joint or self.variadic or cls.outputs > 1:
             return None
-        simple = [r is not None and len(r.wants) <= 1 and all(w >= 0 for w in r.wants) for r in self.vjp]
+        simple = [r is not None and len(r.wants) <= 1 for r in self.vjp]
         return tuple((r.method, r.wants[0] if r.wants else None) for r in self.vjp) if all(simple) else None
 
     def _pushed(self, cls) -> tuple | None:
@@ -77,7 +77,8 @@ class Plan:
             return None
         if cls.linear:
             return ((cls.forward, None),)
-        return self.plain if cls.elementwise else None
+        arrays = self.plain is not None and all(want is None or want >= 0 for _, want in self.plain)
+        return self.plain if cls.elementwise and arrays else None
 
     def rule(self, kind: tuple, i: int) -> Rule | None:
         """The rule for input ``i``, of the VJPs or of the JVPs."""
