@@ -87,6 +87,10 @@ class FileFormatError(ZkynetError, ValueError):
     """A file is not what its format says, or something cannot be written in that format."""
 
 
+class CheckpointError(FileFormatError):
+    """A file of saved arrays is damaged, or a folder holds no checkpoint that is whole."""
+
+
 class WeightsMismatchError(ZkynetError, ValueError):
     """The arrays in a file are not those that a model owns."""
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import reprlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from zkynet import backends
-from zkynet.backends.errors import FileFormatError, NotDifferentiableError
+from zkynet.backends.errors import CheckpointError, FileFormatError, NotDifferentiableError
 from zkynet.framework.computation_graph import Tensor
 from zkynet.framework.function import Possession
 from zkynet.io.atomic import atomic_write
@@ -26,6 +27,7 @@ from zkynet.io.atomic import atomic_write
 METADATA = "__metadata__"
 MOST_HEADER = 100_000_000  # bytes, as in the reference implementation
 MOST_AXES = 64  # NumPy's limit
+SPARE = 64 << 20  # bytes of memory that reading a file may take beyond the file's size
 
 # The dtype by its name in the file, little-endian.
 DTYPES = {
@@ -48,8 +50,16 @@ BIT_DTYPES = {
     "BF16": ("bfloat16", "<u2"),
     "F8_E4M3": ("float8_e4m3fn", "|u1"),
     "F8_E5M2": ("float8_e5m2", "|u1"),
+    "F8_E8M0": ("float8_e8m0fnu", "|u1"),
+    "F8_E4M3FNUZ": ("float8_e4m3fnuz", "|u1"),
+    "F8_E5M2FNUZ": ("float8_e5m2fnuz", "|u1"),
 }
 _NAMES = {np.dtype(dtype).name: name for name, dtype in DTYPES.items()} | {d: n for n, (d, _) in BIT_DTYPES.items()}
+
+# How messages show what stands in a file: never the whole of something large.
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxlist, _REPR.maxstring = 2, MOST_AXES, 200
+_shown = _REPR.repr
 
 
 class Entry(NamedTuple):
@@ -71,10 +81,17 @@ def save_safetensors(
     """Write ``arrays`` by name, and ``metadata``, strings by string, to the file ``path``, whole or not at all.
 
     Arrays of any backend, Tensors, Parameters and other possessions; Python numbers and lists as NumPy makes arrays of
-    them. Dtypes: bool, integers, float16, float32, float64, complex64, and bfloat16, float8_e4m3fn, float8_e5m2 of
-    ml_dtypes. Memory order and byte order do not matter. TypeError for what is no array or has another dtype;
-    FileFormatError, a ValueError, for a name that the format reserves or cannot hold.
+    them. Dtypes: bool, integers, float16, float32, float64, complex64, and bfloat16 and the float8 of ml_dtypes. Memory
+    order and byte order do not matter. TypeError for what is no array or has another dtype; FileFormatError, a
+    ValueError, for a name that the format reserves or cannot hold.
     """
+    with atomic_write(path) as file:
+        for piece in safetensors_pieces(arrays, metadata):
+            file.write(piece)
+
+
+def safetensors_pieces(arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> Iterator[Any]:
+    """What ``save_safetensors`` writes, piece by piece: bytes and views of bytes. All is checked before the first."""
     checked = {_checked_name(name): _stored(name, array) for name, array in arrays.items()}
     # Wide items first, so that every array begins at a multiple of its item size.
     order = sorted(checked, key=lambda name: (-_item_size(checked[name][0]), name))
@@ -89,10 +106,9 @@ def save_safetensors(
     text += b" " * (-len(text) % 8)
     if len(text) > MOST_HEADER:
         raise FileFormatError(f"safetensors: the header would have {len(text)} bytes, the format allows {MOST_HEADER}")
-    with atomic_write(path) as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for name in order:
-            file.write(checked[name][1].reshape(-1).view(np.uint8).data)
+    yield struct.pack("<Q", len(text)) + text
+    for name in order:
+        yield checked[name][1].reshape(-1).view(np.uint8).data
 
 
 def _checked_name(name: Any) -> str:
@@ -107,7 +123,7 @@ def _encodable(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise FileFormatError(f"safetensors: {text!r} cannot be written in UTF-8") from None
+        raise FileFormatError(f"{_shown(text)} is no text that UTF-8 can hold") from None
     return text
 
 
@@ -163,14 +179,20 @@ def host_array(name: str, x: Any) -> np.ndarray:
 def load_safetensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Return the arrays in the file ``path`` by name: NumPy arrays in this machine's byte order, the caller's own.
 
-    The whole header is checked before an array is read. FileFormatError, a ValueError, names what is wrong with the
-    file; ImportError where a dtype needs the package ml_dtypes; OSError where the file cannot be read.
+    The whole header is checked before an array is read. CheckpointError, a FileFormatError and ValueError, names what
+    is wrong with it; ImportError where a dtype needs the package ml_dtypes; OSError where the file cannot be read. No
+    more memory is taken than the file has bytes, and 64 MiB: a header that would need more is refused.
     """
     with open(path, "rb") as file:
-        _, entries = _read_header(path, file)
-        for entry in entries:
-            _numpy_dtype(entry.dtype)
-        return {entry.name: _read_array(path, file, entry) for entry in entries}
+        return read_safetensors(path, file)
+
+
+def read_safetensors(path: Any, file: BinaryIO) -> dict[str, np.ndarray]:
+    """``load_safetensors`` of an open file that stands at its first byte; ``path`` is what messages call it."""
+    _, entries = _read_header(path, file)
+    for entry in entries:
+        _numpy_dtype(entry.dtype)
+    return {entry.name: _read_array(path, file, entry) for entry in entries}
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, str]:
@@ -182,11 +204,11 @@ def load_metadata(path: str | os.PathLike) -> dict[str, str]:
 def _read_array(path: Any, file: BinaryIO, entry: Entry) -> np.ndarray:
     data = np.empty(entry.end - entry.begin, np.uint8)
     if file.readinto(data.data) != data.size:  # type: ignore[attr-defined]
-        raise FileFormatError(f"{os.fspath(path)}: the file became shorter while it was read")
+        raise CheckpointError(f"{os.fspath(path)}: the file became shorter while it was read")
     stored = BIT_DTYPES[entry.dtype][1] if entry.dtype in BIT_DTYPES else DTYPES[entry.dtype]
     if entry.dtype == "BOOL" and data.max(initial=0) > 1:
-        raise FileFormatError(
-            f"{os.fspath(path)} is no safetensors file: {entry.name!r} holds a boolean that is neither 0 nor 1"
+        raise CheckpointError(
+            f"{os.fspath(path)} is no safetensors file: {_shown(entry.name)} holds a boolean that is neither 0 nor 1"
         )
     array = data.view(stored)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -203,7 +225,10 @@ def _numpy_dtype(name: str) -> np.dtype:
         raise ImportError(
             f"an array of dtype {name} needs ml_dtypes.\n  to install it: pip install ml_dtypes"
         ) from error
-    return np.dtype(getattr(ml_dtypes, BIT_DTYPES[name][0]))
+    scalar = getattr(ml_dtypes, BIT_DTYPES[name][0], None)
+    if scalar is None:
+        raise ImportError(f"an array of dtype {name} needs a newer ml_dtypes.\n  installed: {ml_dtypes.__version__}")
+    return np.dtype(scalar)
 
 
 def _read_header(path: Any, file: BinaryIO) -> tuple[dict[str, str], list[Entry]]:
@@ -212,42 +237,57 @@ def _read_header(path: Any, file: BinaryIO) -> tuple[dict[str, str], list[Entry]
         size = os.fstat(file.fileno()).st_size
         first = file.read(8)
         if len(first) < 8:
-            raise FileFormatError(f"the file has {len(first)} bytes, too few for a header")
+            raise CheckpointError(f"the file has {len(first)} bytes, too few for a header")
         (length,) = struct.unpack("<Q", first)
         if length > MOST_HEADER:
-            raise FileFormatError(f"the header claims {length} bytes, the format allows {MOST_HEADER}")
+            raise CheckpointError(f"the header claims {length} bytes, the format allows {MOST_HEADER}")
         if 8 + length > size:
-            raise FileFormatError(f"the header claims {length} bytes, the file has {size}: it is cut off")
-        header = _parsed(file.read(length))
+            raise CheckpointError(f"the header claims {length} bytes, the file has {size}: it is cut off")
+        text = file.read(length)
+        _check_cost(text, size)
+        header = _parsed(text)
         metadata = _metadata_of(header)
         entries = [_entry(name, item) for name, item in header.items()]
         entries.sort(key=lambda entry: (entry.begin, entry.end))
         _check_cover(entries, size - 8 - length)
     except FileFormatError as error:
-        raise FileFormatError(f"{os.fspath(path)} is no safetensors file: {error}") from error.__cause__
+        raise CheckpointError(f"{os.fspath(path)} is no safetensors file: {error}") from error.__cause__
     return metadata, entries
+
+
+def _check_cost(text: bytes, size: int) -> None:
+    """Whether Python's objects for the header of a file of ``size`` bytes fit into the memory that they may take.
+
+    Bytes of memory per character of JSON, measured: lists within lists take 32 times their text, for one.
+    """
+    count = text.count
+    copies = 3 if text.isascii() else 7
+    parts = 80 * count(b"[") + 200 * count(b"{") + 32 * count(b",") + 120 * count(b":") + 34 * count(b'"')
+    cost = copies * len(text) + parts
+    if cost > size + SPARE:
+        raise CheckpointError(f"the header of {len(text)} bytes would take up to {cost} bytes of memory to read")
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
     if not text.startswith(b"{"):
-        raise FileFormatError("the header does not begin with a brace")
+        raise CheckpointError("the header does not begin with a brace")
     try:
         header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates)
-    except FileFormatError:
+    except CheckpointError:
         raise
     except UnicodeDecodeError as error:
-        raise FileFormatError(f"the header is not UTF-8: {error}") from error
+        raise CheckpointError(f"the header is not UTF-8: {error}") from error
     except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, endless nesting
-        raise FileFormatError(f"the header is not JSON: {error}") from error
+        raise CheckpointError(f"the header is not JSON: {error}") from error
     return header
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise FileFormatError(f"the header has {twice!r} twice")
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise CheckpointError(f"the header has {_shown(twice)} twice")
     return found
 
 
@@ -255,26 +295,33 @@ def _metadata_of(header: dict[str, Any]) -> dict[str, str]:
     """Take the metadata out of the header."""
     metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise FileFormatError(f"{METADATA} is not a map from strings to strings")
+        raise CheckpointError(f"{METADATA} is not a map from strings to strings")
+    for key, value in metadata.items():
+        _encodable(key + value)
     return metadata
 
 
 def _entry(name: str, item: Any) -> Entry:
+    _encodable(name)  # JSON can spell half of a surrogate pair, which is no text
     if not isinstance(item, dict) or item.keys() != {"dtype", "shape", "data_offsets"}:
-        raise FileFormatError(f"{name!r} is not described by dtype, shape and data_offsets alone")
+        raise CheckpointError(f"{_shown(name)} is not described by dtype, shape and data_offsets alone")
     dtype, shape, offsets = item["dtype"], item["shape"], item["data_offsets"]
     if not isinstance(dtype, str) or (dtype not in DTYPES and dtype not in BIT_DTYPES):
-        raise FileFormatError(f"{name!r} has the unknown dtype {dtype!r}; known: {', '.join([*DTYPES, *BIT_DTYPES])}")
+        raise CheckpointError(
+            f"{_shown(name)} has the unknown dtype {_shown(dtype)}; known: {', '.join([*DTYPES, *BIT_DTYPES])}"
+        )
     if not _are_counts(shape) or len(shape) > MOST_AXES:
-        raise FileFormatError(f"{name!r} has no shape of at most {MOST_AXES} sizes from 0, but {shape!r}")
+        raise CheckpointError(f"{_shown(name)} has no shape of at most {MOST_AXES} sizes from 0, but {_shown(shape)}")
     if not _are_counts(offsets) or len(offsets) != 2:
-        raise FileFormatError(f"{name!r} has no two offsets from 0, but {offsets!r}")
+        raise CheckpointError(f"{_shown(name)} has no two offsets from 0, but {_shown(offsets)}")
     begin, end = offsets
     if math.prod(n for n in shape if n) * _item_size(dtype) >= 1 << 63:  # NumPy counts this way, with a size 0 too
-        raise FileFormatError(f"{name!r} of shape {shape} is larger than any memory")
+        raise CheckpointError(f"{_shown(name)} of shape {_shown(shape)} is larger than any memory")
     expected = math.prod(shape) * _item_size(dtype)
     if end - begin != expected:
-        raise FileFormatError(f"{name!r}, {dtype} of shape {shape}, takes {expected} bytes, not {begin} to {end}")
+        raise CheckpointError(
+            f"{_shown(name)}, {dtype} of shape {_shown(shape)}, takes {expected} bytes, not {begin} to {end}"
+        )
     return Entry(name, dtype, tuple(shape), begin, end)
 
 
@@ -292,8 +339,8 @@ def _check_cover(entries: list[Entry], size: int) -> None:
     for entry in entries:
         if entry.begin != reached:
             fault = "overlaps the array before it" if entry.begin < reached else "leaves a hole before it"
-            raise FileFormatError(f"{entry.name!r} begins at byte {entry.begin}, not at {reached}: it {fault}")
+            raise CheckpointError(f"{_shown(entry.name)} begins at byte {entry.begin}, not at {reached}: it {fault}")
         reached = entry.end
     if reached != size:
         fault = "it is cut off" if reached > size else "there is more in it than arrays"
-        raise FileFormatError(f"the arrays take {reached} bytes, the file has {size} behind its header: {fault}")
+        raise CheckpointError(f"the arrays take {reached} bytes, the file has {size} behind its header: {fault}")

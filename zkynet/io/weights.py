@@ -30,7 +30,7 @@ def load_weights(path: str | os.PathLike, model: Module) -> None:
     """Give every Parameter and State of ``model`` the array of its path in the safetensors file ``path``.
 
     The model keeps its backend. WeightsMismatchError, a ValueError, where names are missing or unknown, or a shape or
-    dtype differs; FileFormatError for a file that is damaged. Where anything does not fit nothing has changed.
+    dtype differs; CheckpointError for a file that is damaged. Where anything does not fit nothing has changed.
     """
     assign_weights(model, load_safetensors(path))
 
