@@ -1,3 +1,50 @@
-"""Callbacks: what a run tells, keeps and decides while it goes on."""
+"""Callbacks: what a run tells, keeps and decides while it goes on.
 
-__all__: list[str] = []
+Each is given to a Trainer in a list; its docstring says what it does and what it keeps. One of your own is a subclass
+of ``zkynet.train.Callback``, or plain functions: ``zkynet.train.On(epoch_end=lambda run: print(run.figures))``.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zkynet.train.callbacks.live_curves import LiveCurves as LiveCurves
+    from zkynet.train.callbacks.logs import CsvLog as CsvLog
+    from zkynet.train.callbacks.logs import JsonLog as JsonLog
+    from zkynet.train.callbacks.nan_guard import NaNGuard as NaNGuard
+    from zkynet.train.callbacks.plateau import ReduceOnPlateau as ReduceOnPlateau
+    from zkynet.train.callbacks.progress import Progress as Progress
+    from zkynet.train.callbacks.statistics import Statistics as Statistics
+    from zkynet.train.callbacks.stopping import EarlyStopping as EarlyStopping
+    from zkynet.train.callbacks.stopping import KeepBest as KeepBest
+    from zkynet.train.callbacks.tensorboard import TensorBoard as TensorBoard
+    from zkynet.train.callbacks.timing import Timing as Timing
+    from zkynet.train.callbacks.wandb import WandB as WandB
+
+# The file of each, loaded when it is asked for: a command that logs need not wait for those that draw.
+_HOME = {
+    "CsvLog": "logs",
+    "EarlyStopping": "stopping",
+    "JsonLog": "logs",
+    "KeepBest": "stopping",
+    "LiveCurves": "live_curves",
+    "NaNGuard": "nan_guard",
+    "Progress": "progress",
+    "ReduceOnPlateau": "plateau",
+    "Statistics": "statistics",
+    "TensorBoard": "tensorboard",
+    "Timing": "timing",
+    "WandB": "wandb",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"zkynet.train.callbacks.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'zkynet.train.callbacks' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
