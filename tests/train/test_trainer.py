@@ -195,6 +195,13 @@ def test_gradients_are_those_before_the_change_and_those_of_the_update():
         wrong.fit(batches())
 
 
+def test_losses_that_nobody_reads_do_not_pile_up():
+    waiting = []
+    told = On(step_end=lambda run: waiting.append(len(run._pending)))
+    history = Trainer(nn.Linear(6, 3, 0), loss, optim.SGD(0.1), callbacks=[told]).fit([TRAIN] * 200)
+    assert len(waiting) == 200 and max(waiting) == 64 and history[0]["loss"] > 0
+
+
 # ---- validation ----
 
 

@@ -24,7 +24,7 @@ def save_state(path: str | os.PathLike, owner: Any) -> None:
     """
     tree = owner if isinstance(owner, Mapping) else owner.state_dict()
     arrays: dict[str, Any] = {}
-    outline = _outline(tree, "", arrays)
+    outline = outline(tree, "", arrays)
     save_safetensors(path, arrays, {_TREE: json.dumps(outline)})
 
 
@@ -39,7 +39,7 @@ def load_state(path: str | os.PathLike, owner: Any = None) -> dict[str, Any]:
         raise FileFormatError(f"{os.fspath(path)} holds no state.\n  expected: a file of zk.optim.save_state")
     arrays = load_safetensors(path)
     try:
-        tree = _filled(json.loads(metadata[_TREE]), arrays)
+        tree = filled(json.loads(metadata[_TREE]), arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"{os.fspath(path)}: its state is damaged: {error!r}") from None
     if owner is not None:
@@ -47,10 +47,10 @@ def load_state(path: str | os.PathLike, owner: Any = None) -> dict[str, Any]:
     return tree
 
 
-def _outline(node: Any, path: str, arrays: dict[str, Any]) -> Any:
+def outline(node: Any, path: str, arrays: dict[str, Any]) -> Any:
     """The tree without its arrays, which go to ``arrays``: {"dict": {...}}, {"array": path} or {"value": ...}."""
     if isinstance(node, Mapping):
-        inside = {key: _outline(child, f"{path}/{key}" if path else key, arrays) for key, child in node.items()}
+        inside = {key: outline(child, f"{path}/{key}" if path else key, arrays) for key, child in node.items()}
         return {"dict": inside}
     if type(node) in _PLAIN:
         return {"value": node}
@@ -64,7 +64,7 @@ def _outline(node: Any, path: str, arrays: dict[str, Any]) -> Any:
     return {"array": path}
 
 
-def _filled(outline: Any, arrays: Mapping[str, Any]) -> Any:
+def filled(outline: Any, arrays: Mapping[str, Any]) -> Any:
     if "dict" in outline:
-        return {key: _filled(child, arrays) for key, child in outline["dict"].items()}
+        return {key: filled(child, arrays) for key, child in outline["dict"].items()}
     return arrays[outline["array"]] if "array" in outline else outline["value"]

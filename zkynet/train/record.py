@@ -1,94 +1,84 @@
-"""What a training run leaves behind: a log, curves, and the trained weights with all that is needed to use them."""
+"""What a run leaves behind: settings, log, curves, checkpoints, and the weights with all that is needed to use them."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from zkynet import io
 from zkynet.framework.computation_graph import Module
-from zkynet.train.curves import png, svg
 
 LOG, WEIGHTS, CURVES, CURVES_PNG = "log.jsonl", "model.safetensors", "curves.svg", "curves.png"
+CHECKPOINTS = "checkpoints"
 KEY = "zkynet"  # in the metadata of the weights: the description of the model, as JSON
-
-
-@dataclass
-class Epoch:
-    """What one epoch gave: its number from 1, the mean training loss, the test accuracy after it, and its seconds."""
-
-    number: int
-    loss: float
-    accuracy: float
-    seconds: float
+FORMAT = 2  # of the description; older ones are read, newer ones refused
 
 
 class RunFolder:
-    """The folder ``path`` of one training run, made where it is missing; what an earlier run left there is replaced.
+    """The folder ``path`` of one run, made where it is missing.
 
-    ``log.jsonl``: a line of JSON with the settings of the run, then one an epoch. ``model.safetensors``: the weights,
-    and in its metadata a description to rebuild the model from. ``curves.svg``: loss and accuracy by epoch, and the
-    same as ``curves.png`` where matplotlib is installed. ``written`` names the files that this run has written.
-    OSError where the folder cannot be made or written to.
+    ``config.toml``: the settings. ``log.jsonl``: a line of JSON about the run, then one an epoch. ``checkpoints``: what
+    it takes to go on. ``model.safetensors``: the weights, and in its metadata a description to rebuild the model from.
+    ``curves.svg``: the figures by epoch, and the same as ``curves.png`` where matplotlib is installed. OSError where
+    the folder cannot be made or written to.
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
-        self.written: list[str] = []
 
-    def begin(self, settings: Mapping[str, Any]) -> None:
-        """Begin the log with the settings of the run."""
-        self._write(LOG, _line(settings))
+    @property
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, oldest first."""
+        return sorted((self.path / CHECKPOINTS).glob("step-*.json"))
 
-    def epoch(self, epoch: Epoch) -> None:
-        """Add the line of a finished epoch to the log; it is on disk when this returns."""
-        self._append({"epoch": epoch.number, **{k: v for k, v in asdict(epoch).items() if k != "number"}})
+    @property
+    def contents(self) -> list[str]:
+        """The files and folders of the run, as they are called."""
+        hidden = (each.name for each in self.path.iterdir() if not each.name.startswith("."))
+        return sorted(f"{name}/" if (self.path / name).is_dir() else name for name in hidden)
 
-    def finish(self, model: Module, description: Mapping[str, Any], epochs: Sequence[Epoch]) -> None:
+    def clear(self) -> None:
+        """Remove what an earlier run left here; other files stay."""
+        for name in (WEIGHTS, LOG, CURVES, CURVES_PNG):
+            (self.path / name).unlink(missing_ok=True)
+        if (self.path / CHECKPOINTS).is_dir():
+            shutil.rmtree(self.path / CHECKPOINTS)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write the file ``name``, whole or not at all."""
+        with io.atomic_write(self.path / name) as file:
+            file.write(content)
+
+    def finish(
+        self,
+        model: Module,
+        description: Mapping[str, Any],
+        history: Sequence[Mapping[str, Any]],
+        names: Mapping[str, str] | None = None,
+    ) -> None:
         """Write the weights with the description of the model, and the curves of the epochs so far."""
+        from zkynet.train.curves import png, svg
+
         io.save_weights(self.path / WEIGHTS, model, {"format": "zkynet", KEY: json.dumps(description)})
-        self._note(WEIGHTS)
         for name, draw in ((CURVES, svg), (CURVES_PNG, png)):
-            picture = draw(epochs) if epochs else None
+            picture = draw(history, names) if history else None
             if picture is None:  # no epoch, or no matplotlib: then none of an earlier run either
                 (self.path / name).unlink(missing_ok=True)
             else:
-                self._write(name, picture)
-
-    def interrupted(self, epoch: int, batches: int) -> None:
-        """Say in the log that the run ended in ``epoch``, after so many of its batches."""
-        self._append({"interrupted": {"epoch": epoch, "batches": batches}})
-
-    def _append(self, line: Mapping[str, Any]) -> None:
-        with open(self.path / LOG, "ab") as file:
-            file.write(_line(line))
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _write(self, name: str, content: bytes) -> None:
-        with io.atomic_write(self.path / name) as file:
-            file.write(content)
-        self._note(name)
-
-    def _note(self, name: str) -> None:
-        if name not in self.written:
-            self.written.append(name)
-
-
-def _line(values: Mapping[str, Any]) -> bytes:
-    """One line of JSON, in which a number that is not finite is null: JSON has none."""
-    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
-    return json.dumps(finite, allow_nan=False).encode() + b"\n"
+                self.write(name, picture)
 
 
 def read_description(folder: str | os.PathLike) -> dict[str, Any]:
-    """Return the description of the model in the folder of a run; FileFormatError where its weights have none."""
+    """Return the description of the model in the folder of a run.
+
+    FileFormatError where its weights have none, or one that a later version of zkynet wrote; OSError where there are no
+    weights that can be read.
+    """
     path = Path(folder) / WEIGHTS
     try:
         description = json.loads(io.load_metadata(path)[KEY])
@@ -100,4 +90,10 @@ def read_description(folder: str | os.PathLike) -> dict[str, Any]:
         raise io.FileFormatError(f"{path} describes its model in something that is no JSON: {error}") from error
     if not isinstance(description, dict):
         raise io.FileFormatError(f"{path} describes its model by {type(description).__name__}, not by a map")
+    version = description.get("format", 1)
+    if version not in range(1, FORMAT + 1):
+        raise io.FileFormatError(
+            f"{path} was written by a later version of zkynet\n  got:      format {version}\n"
+            f"  expected: at most {FORMAT}\nUpdate zkynet to use it."
+        )
     return description

@@ -10,7 +10,7 @@ import numpy as np
 from zkynet import io
 from zkynet.backends.errors import CheckpointError, ZkynetError
 from zkynet.framework.computation_graph import Generator, Module, Parameter, State
-from zkynet.optim.files import _filled, _outline
+from zkynet.optim.files import filled, outline
 from zkynet.train.callback import Callback
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def captured(run: Trainer) -> tuple[dict[str, Any], dict[str, Any]]:
 
     arrays = {f"model/{path}": each.value for path, each in _owned(run.model).items()}
     found: dict[str, Any] = {}
-    outline = _outline({"optimizer": run.optimizer.state_dict()}, "", found)
+    outline = outline({"optimizer": run.optimizer.state_dict()}, "", found)
     callbacks = {}
     for key, each in _named(run.callbacks):
         if memory := each.state_dict():
@@ -66,7 +66,7 @@ def restore(run: Trainer, arrays: Mapping[str, np.ndarray], state: Any) -> None:
     arrays = {name: _laid_out(x, state["layouts"].get(name)) for name, x in arrays.items()}
     io.assign_weights(run.model, _below("model/", arrays))
     _behave(run.model, state["model"])
-    run.optimizer.load_state_dict(_filled(state["optimizer"], arrays)["optimizer"])
+    run.optimizer.load_state_dict(filled(state["optimizer"], arrays)["optimizer"])
     if run.loss_scale is not None and state["loss_scale"]:
         run.loss_scale.load_state_dict(state["loss_scale"])
     for key, each in _named(run.callbacks):
