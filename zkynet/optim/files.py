@@ -24,8 +24,8 @@ def save_state(path: str | os.PathLike, owner: Any) -> None:
     """
     tree = owner if isinstance(owner, Mapping) else owner.state_dict()
     arrays: dict[str, Any] = {}
-    outline = outline(tree, "", arrays)
-    save_safetensors(path, arrays, {_TREE: json.dumps(outline)})
+    found = outline(tree, "", arrays)
+    save_safetensors(path, arrays, {_TREE: json.dumps(found)})
 
 
 def load_state(path: str | os.PathLike, owner: Any = None) -> dict[str, Any]:

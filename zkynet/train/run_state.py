@@ -32,7 +32,7 @@ def captured(run: Trainer) -> tuple[dict[str, Any], dict[str, Any]]:
 
     arrays = {f"model/{path}": each.value for path, each in _owned(run.model).items()}
     found: dict[str, Any] = {}
-    outline = outline({"optimizer": run.optimizer.state_dict()}, "", found)
+    tree = outline({"optimizer": run.optimizer.state_dict()}, "", found)
     callbacks = {}
     for key, each in _named(run.callbacks):
         if memory := each.state_dict():
@@ -43,7 +43,7 @@ def captured(run: Trainer) -> tuple[dict[str, Any], dict[str, Any]]:
         "trainer": FORMAT,
         "zkynet": __version__,
         "model": _manner(run.model),
-        "optimizer": outline,
+        "optimizer": tree,
         "loss_scale": None if run.loss_scale is None else _memory(run.loss_scale),
         "callbacks": callbacks,
         "layouts": {name: axes for name, x in arrays.items() if (axes := _axes(x)) is not None},
