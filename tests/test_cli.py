@@ -5,12 +5,15 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 import zkynet
 from support import backends as backends_here
-from zkynet.cli import main, train
+from zkynet.cli import COMMANDS, main
+from zkynet.cli.progress import EpochLines, figure
+from zkynet.train.tasks import TASKS
 
 
 def run(*arguments, cwd, **env):
@@ -50,32 +53,24 @@ def test_training_on_numpy_loads_no_other_library(tmp_path):
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
-def test_settings_reach_the_run(capsys, monkeypatch):
-    seen = {}
-
-    class Run:
-        accuracy = 0.975
-
-    def fake(**settings):
-        seen.update(settings)
-        return Run()
-
-    monkeypatch.setattr("zkynet.train.digits.train_digits", fake)
-    options = ["--backend", "numpy", "--epochs", "7", "--batch-size", "8", "--lr", "0.5", "--seed", "9"]
-    assert main(["train", "digits", *options, "--optimizer", "sgd"]) == 0
-    assert {k: seen[k] for k in ("epochs", "batch_size", "lr", "seed", "optimizer")} == {
-        "epochs": 7,
-        "batch_size": 8,
-        "lr": 0.5,
-        "seed": 9,
-        "optimizer": "sgd",
+def test_settings_reach_the_run(tmp_path, capsys):
+    options = ["--backend", "numpy", "--epochs", "3", "--batch-size", "360", "--lr", "0.5", "--seed", "9"]
+    assert main(["train", "digits", *options, "--optimizer", "sgd", "--dtype", "float64", "--out", str(tmp_path)]) == 0
+    wanted = {"epochs": 3, "batch_size": 360, "lr": 0.5, "seed": 9, "optimizer": "sgd", "dtype": "float64"}
+    settings = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert {name: settings[name] for name in wanted} == wanted
+    first, *epochs = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert first["optimizer"] == "SGD(lr=0.5, momentum=0.9)" and len(epochs) == 3
+    assert {each.dtype.name for each in zkynet.io.load_safetensors(tmp_path / "model.safetensors").values()} == {
+        "float64"
     }
-    assert seen["backend"].name == "numpy" and capsys.readouterr().out.splitlines()[-1] == "test accuracy 0.9750"
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"test accuracy {epochs[-1]['accuracy']:.4f}"
 
 
 MISTAKES = [
     ([], 2, "required: COMMAND"),
-    (["train"], 2, "required: SUBJECT"),
+    (["train"], 2, "required: TASK"),
     (["fly"], 2, "'fly'"),
     (["train", "cats"], 2, "'cats'"),
     (["train", "digits", "--epochs", "-3"], 2, "--epochs: expected a whole number of at least 1, got '-3'"),
@@ -85,10 +80,22 @@ MISTAKES = [
     (["train", "digits", "--lr", "nan"], 2, "--lr: expected a number above 0"),
     (["train", "digits", "--seed", "-1"], 2, "--seed: expected a whole number of at least 0"),
     (["train", "digits", "--seed", str(2**64)], 2, "at most"),
-    (["train", "digits", "--optimizer", "newton"], 2, "'newton'"),
+    (["train", "digits", "--optimizer", "newton"], 2, "--optimizer: expected adam or sgd, got 'newton'"),
     (["train", "digits", "--model", "rnn"], 2, "'rnn'"),
     (["train", "digits", "--out", os.devnull], 1, "cannot make the folder"),
-    (["predict", "folder"], 2, "required: IMAGE"),
+    (["train", "digits", "--config", "/no/such.toml"], 1, "cannot read /no/such.toml: No such file"),
+    (["train", "digits", "--resume"], 1, "--resume needs the folder of the run"),
+    (["train", "digits", "--resume", "/no/such"], 1, "there is no run to go on with in /no/such"),
+    (["train", "digits", "--resume", "a", "--out", "b"], 1, "two folders"),
+    (["train", "digits", "--tensorboard"], 1, "--tensorboard writes into the folder of the run"),
+    (["train", "mnist"], 1, "the task mnist needs --data"),
+    (["predict"], 2, "required: DIR"),
+    (["predict", "/no/such", "x.png"], 1, "there is no folder /no/such; to train a model: zkynet train TASK --out"),
+    (["evaluate", "/no/such"], 1, "there is no folder /no/such"),
+    (["generate", "/no/such"], 1, "there is no folder /no/such"),
+    (["generate", "x", "--temperature", "0"], 2, "--temperature: expected a number above 0"),
+    (["summary", "/no/such"], 1, "there is no folder /no/such"),
+    (["summary", "digits", "--model", "rnn"], 2, "expected mlp, cnn or transformer, got 'rnn'"),
     (["train", "digits", "--epo", "3"], 2, "--epo"),
     (["train", "digits", "--backend", "abacus"], 1, "there is no backend 'abacus'; known: "),
 ]
@@ -101,7 +108,7 @@ def test_a_mistake_is_one_sentence_on_stderr(arguments, status, words, capsys):
     assert main(arguments) == status
     said = capsys.readouterr()
     assert said.out == "" and words in said.err and said.err.count("\n") == 1
-    assert re.match(r"zkynet( train| predict)?( digits)?: error: ", said.err)
+    assert re.match(r"zkynet( train| predict| generate| summary)?( digits)?: error: ", said.err)
 
 
 def test_a_missing_library_is_one_sentence(tmp_path):
@@ -121,13 +128,14 @@ def test_the_environment_chooses_the_backend(tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ([], ["train", "To begin: zkynet train digits"]),
-        (["train"], ["digits"]),
-        (
-            ["train", "digits"],
-            ["--backend", "--epochs", "--batch-size", "--lr", "--seed", "--optimizer", "--model", "--out", "examples:"],
-        ),
-        (["predict"], ["DIR", "IMAGE", "pillow", "examples:"]),
+        ([], [*COMMANDS, "To begin: zkynet train digits"]),
+        (["train"], [*TASKS, "--out", "--resume"]),
+        (["train", "digits"], ["--model", "--config", "--resume", "--out", "checkpoints", "examples:"]),
+        (["train", "mnist"], ["--data", "Kaggle", "examples:"]),
+        (["predict"], ["DIR", "INPUT", "pillow", "examples:"]),
+        (["evaluate"], ["DIR", "--data", "examples:"]),
+        (["generate"], ["DIR", "--prompt", "examples:"]),
+        (["summary"], ["DIR|TASK", "examples:"]),
     ],
 )
 def test_help(arguments, words, capsys):
@@ -136,15 +144,30 @@ def test_help(arguments, words, capsys):
     assert said.err == "" and said.out.startswith("usage: zkynet") and all(word in said.out for word in words)
 
 
-def test_the_defaults_in_the_help_are_those_of_the_code(capsys):
-    import inspect
+def test_a_command_imports_no_other_and_help_imports_no_task(tmp_path):
+    code = (
+        "import json, sys, zkynet.cli; zkynet.cli.main(sys.argv[1:]);"
+        "print(json.dumps([n for n in sys.modules if n.startswith(('zkynet.cli.', 'zkynet.train', 'zkynet.nn'))]))"
+    )
 
-    from zkynet.train.digits import LEARNING_RATES, train_digits
+    def loaded(*words):
+        done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True)
+        return set(json.loads(done.stdout.splitlines()[-1]))
+
+    assert loaded("--help") == {"zkynet.cli.parsing"}
+    commands = loaded("train", "--help")
+    assert "zkynet.cli.train" in commands and not commands & {"zkynet.cli.info", "zkynet.cli.bench", "zkynet.nn"}
+    assert not any(name.startswith("zkynet.train.tasks.") for name in commands)
+
+
+def test_the_defaults_in_the_help_are_those_of_the_code(capsys):
+    from zkynet.train.digits import LEARNING_RATES
+    from zkynet.train.tasks import find
 
     main(["train", "digits", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    defaults = {name: p.default for name, p in inspect.signature(train_digits).parameters.items()}
-    for option in ("epochs", "batch_size", "seed"):
+    defaults = {option.name: option.default for option in find("digits").options}
+    for option in ("batch_size", "seed"):
         said = re.search(rf"--{option.replace('_', '-')} N [^-]*?\(default: (\d+)\)", text.partition("options:")[2])
         assert int(said.group(1)) == defaults[option]
     assert f"(default: {LEARNING_RATES['adam']:g} for adam, {LEARNING_RATES['sgd']:g} for sgd)" in text
@@ -155,14 +178,13 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"zkynet {zkynet.__version__}\n"
 
 
-def test_an_interrupt_says_so(capsys, monkeypatch):
-    def interrupted(**settings):
+def test_an_interrupt_outside_of_a_run_says_so(capsys, monkeypatch):
+    def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zkynet.train.digits.train_digits", interrupted)
+    monkeypatch.setattr("zkynet.cli.train.run", interrupted)
     assert main(["train", "digits"]) == 130
-    said = capsys.readouterr()
-    assert said.err == "\nzkynet: interrupted\n"
+    assert capsys.readouterr().err == "\nzkynet: interrupted\n"
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path):
@@ -173,13 +195,24 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
         assert process.stderr.read() == "" and process.wait(timeout=300) == 1
 
 
+class Run:
+    """What EpochLines reads of a Trainer."""
+
+    epochs, batches = 12, 45
+
+    def __init__(self, epoch, batch=0, of_batch=0.0, **figures):
+        self.epoch, self.batch, self.loss = epoch, batch, of_batch
+        self.figures = {"epoch": epoch, **figures, "seconds": 1.5}
+
+
 def test_a_terminal_sees_a_line_that_moves(capsys):
-    progress = train.Progress(epochs=12)
-    progress.interval = 0
-    progress.batch(3, 5, 45, 1.23456)
-    progress.batch(3, 45, 45, 0.5)
-    progress.epoch(train_epoch(number=3))
-    progress.epoch(train_epoch(number=12))
+    lines = EpochLines(moving=True)
+    lines.names, lines.shown, lines.interval = {"accuracy": "test accuracy"}, ("loss", "accuracy"), 0
+    lines.on_step_end(Run(3, 5, 1.23456))
+    lines.on_step_end(Run(3, 45, 0.5))
+    lines.on_epoch_end(Run(3, loss=0.25, validation_loss=1.0, accuracy=0.9))
+    lines.on_epoch_end(Run(12, loss=0.25, validation_loss=1.0, accuracy=0.9))
+    lines.on_run_end(Run(12))
     out = capsys.readouterr().out
     assert out.startswith("epoch 3/12  batch 5/45  loss 1.2346\repoch 3/12  batch 45/45  loss 0.5000")
     assert out.endswith(
@@ -188,7 +221,13 @@ def test_a_terminal_sees_a_line_that_moves(capsys):
     )
 
 
-def train_epoch(number):
-    from zkynet.train.digits import Epoch
+def test_all_figures_that_are_numbers_are_shown_unless_some_are_named(capsys):
+    EpochLines(moving=False).on_epoch_end(Run(1, loss=0.25, text="no", validation_loss=3e-5, right=7))
+    assert capsys.readouterr().out == "epoch  1/12  train loss 0.2500  validation loss 3e-05  right 7  1.50 s\n"
 
-    return Epoch(number, loss=0.25, accuracy=0.9, seconds=1.5)
+
+@pytest.mark.parametrize(
+    "value, text", [(0.97771, "0.9777"), (0.0, "0.0000"), (1e-5, "1e-05"), (2.5e7, "2.5e+07"), (359, "359")]
+)
+def test_figures(value, text):
+    assert figure(value) == text

@@ -225,7 +225,7 @@ def test_a_picture_that_cannot_be_used(trained, tmp_path, capsys, make, words):
     "make, words",
     [
         (lambda path: None, "there is no folder"),
-        (lambda path: path.mkdir(), "has no model.safetensors; to train a model: zkynet train digits --out"),
+        (lambda path: path.mkdir(), "has no model.safetensors; to train a model: zkynet train TASK --out"),
         (lambda path: (path.mkdir(), (path / "model.safetensors").write_bytes(b"x" * 99)), "no safetensors file"),
     ],
 )

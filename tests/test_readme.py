@@ -10,7 +10,7 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-ORDER = {"look": 0, "train": 1, "crosscheck": 2, "network": 3, "gradients": 4, "operator": 5}
+ORDER = {"look": 0, "train": 1, "crosscheck": 2, "network": 3, "trainer": 4, "gradients": 5, "operator": 6}
 
 
 def run(until):
@@ -53,6 +53,12 @@ def test_the_network_learns(capsys):
     net, images, labels = space["net"], space["images"], space["labels"]
     right = np.argmax(net(images.reshape(-1, 1, 8, 8)).value, axis=-1) == labels
     assert not net.training and space["optimizer"].state["step"] == 57 and np.mean(right) > 0.85
+
+
+def test_the_loop_in_one_line():
+    history = run("trainer")["history"]
+    assert [set(line) for line in history] == [{"epoch", "loss", "validation_loss", "accuracy", "seconds"}] * 2
+    assert history[1]["loss"] < history[0]["loss"] and history[-1]["accuracy"] > 0.85
 
 
 def test_training_gives_the_same_on_both_backends(require_jax):

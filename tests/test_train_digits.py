@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -17,19 +18,20 @@ from zkynet import io, models, nn
 from zkynet.data import Batches, load_digits
 from zkynet.framework import op
 from zkynet.models import fcn
-from zkynet.train import accuracy, train_epoch
-from zkynet.train.curves import svg, ticks
-from zkynet.train.digits import MODELS, OPTIMIZERS, SIZES, cross_entropy, load_digits_model, split_digits, train_digits
-from zkynet.train.record import Epoch, RunFolder
+from zkynet.train import Interrupted, On, accuracy, train_epoch
+from zkynet.train.curves import panels, png, svg, ticks
+from zkynet.train.digits import MODELS, SIZES, cross_entropy, load_digits_model, split_digits, train_digits
+from zkynet.train.record import RunFolder
+from zkynet.train.tasks.common import LEARNING_RATES, optimizer_of
 
 
-def first_losses(backend, dtype, optimizer, steps=30, model="fcn"):
+def first_losses(backend, dtype, optimizer, steps=30, model="mlp"):
     """The losses of the first steps of a run on the digits."""
     with zk.use_backend(backend):
         train, _ = split_digits(dtype)
         model, chosen = (
             models.build(MODELS[model], seed=3, dtype=dtype),
-            OPTIMIZERS[optimizer](2e-3 if optimizer == "adam" else 0.05),
+            optimizer_of(optimizer, LEARNING_RATES[optimizer]),
         )
         losses = []
         for batch in list(Batches(train, 32, seed=3))[:steps]:
@@ -40,7 +42,7 @@ def first_losses(backend, dtype, optimizer, steps=30, model="fcn"):
 
 
 @pytest.mark.parametrize("dtype, rtol", [("float32", 1e-5), ("float64", 1e-10)])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", LEARNING_RATES)
 def test_every_backend_has_the_same_losses(optimizer, dtype, rtol, backend_name):
     if backend_name == "numpy":
         pytest.skip("the others are compared with it")
@@ -72,19 +74,23 @@ def test_the_test_digits_are_a_fixed_stratified_fifth():
 def test_a_seed_decides_the_run():
     def figures(seed):
         run = train_digits(epochs=2, seed=seed)
-        return [(epoch.number, epoch.loss, epoch.accuracy) for epoch in run.epochs]
+        return [{name: value for name, value in each.items() if name != "seconds"} for each in run.history]
 
     assert figures(0) == figures(0) != figures(1)
 
 
 def test_two_epochs_learn_most_digits_and_report_as_they_go():
     batches, epochs = [], []
-    run = train_digits(epochs=2, batch_size=16, on_batch=lambda *seen: batches.append(seen), on_epoch=epochs.append)
-    assert run.epochs == epochs and [epoch.number for epoch in epochs] == [1, 2]
-    assert run.accuracy == epochs[-1].accuracy > 0.9 and epochs[1].loss < epochs[0].loss < 2.3
-    assert [seen[:3] for seen in batches] == [(epoch, done, 90) for epoch in (1, 2) for done in range(1, 91)]
+    watch = On(
+        step_end=lambda run: batches.append((run.epoch, run.batch, run.batches)),
+        epoch_end=lambda run: epochs.append(run.figures),
+    )
+    run = train_digits(epochs=2, batch_size=16, callbacks=[watch])
+    assert run.history == epochs and [each["epoch"] for each in epochs] == [1, 2]
+    assert run.accuracy == epochs[-1]["accuracy"] > 0.9 and epochs[1]["loss"] < epochs[0]["loss"] < 2.3
+    assert batches == [(epoch, done, 90) for epoch in (1, 2) for done in range(1, 91)]
     assert run.accuracy == accuracy(run.model, *split_digits()[1])
-    assert run.optimizer.state["step"] == 180 and all(epoch.seconds > 0 for epoch in epochs)
+    assert run.optimizer.state["step"] == 180 and all(each["seconds"] > 0 for each in epochs)
 
 
 def test_sgd_learns_too():
@@ -105,8 +111,10 @@ def test_the_medians_of_the_larger_networks(model, least):
 @pytest.mark.parametrize("model", ["cnn", "transformer"])
 def test_the_larger_networks_learn_with_a_rate_that_falls_to_zero_and_end_without_dropout(model, tmp_path):
     steps = []
-    run = train_digits(model=model, epochs=2, batch_size=64, out=tmp_path, on_batch=lambda *seen: steps.append(seen))
-    assert run.epochs[1].loss < run.epochs[0].loss < 2.6 and not run.model.training  # chance is log(10) = 2.3
+    watch = On(step_end=lambda run: steps.append(run.step))
+    run = train_digits(model=model, epochs=2, batch_size=64, out=tmp_path, callbacks=[watch])
+    first, second = (each["loss"] for each in run.history)
+    assert second < first < 2.6 and not run.model.training  # chance is log(10) = 2.3
     schedule = run.optimizer.schedule
     assert schedule(0) < schedule(4) > schedule(40) if model == "transformer" else schedule(0) > schedule(4)
     assert schedule(len(steps)) < 1e-9 and np.isclose(run.optimizer.lr, 0, atol=1e-9)
@@ -119,16 +127,16 @@ def test_jax_trains_the_same_classifier():
     backends_here.get("jax")
     run, same = train_digits(epochs=2, backend="jax"), train_digits(epochs=2)
     assert run.accuracy == pytest.approx(same.accuracy, abs=0.01)
-    assert run.epochs[-1].loss == pytest.approx(same.epochs[-1].loss, rel=1e-3)
+    assert run.history[-1]["loss"] == pytest.approx(same.history[-1]["loss"], rel=1e-3)
     assert zk.cg.Module.named_parameters(run.model)["layers.0.weight"].value.__class__.__module__.startswith("jax")
 
 
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"optimizer": "newton"}, "one of adam, sgd"),
-        ({"model": "rnn"}, "model must be one of fcn, cnn, transformer, got 'rnn'"),
+        ({"epochs": 0}, "epochs: expected a whole number of at least 1, got 0"),
+        ({"optimizer": "newton"}, "optimizer: expected adam or sgd"),
+        ({"model": "rnn"}, "model: expected mlp, cnn or transformer, got 'rnn'"),
         ({"lr": -1}, "lr"),
         ({"batch_size": 0}, "batch_size"),
     ],
@@ -146,16 +154,14 @@ def lines(folder):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_run_leaves_log_curves_and_weights(tmp_path, model):
+def test_a_run_leaves_settings_log_curves_checkpoints_and_weights(tmp_path, model):
     folder = tmp_path / "deep" / "run"
     run = train_digits(model=model, epochs=2, batch_size=64, seed=4, out=folder)
     first, *epochs = lines(folder)
     assert first["model"] == model and first["seed"] == 4 and first["backend"] == "numpy" and first["batch_size"] == 64
     assert first["zkynet"] == zk.__version__ and first["numpy"] == np.__version__ and "lr=0.002" in first["optimizer"]
-    assert [(line["epoch"], line["loss"], line["accuracy"]) for line in epochs] == [
-        (epoch.number, epoch.loss, epoch.accuracy) for epoch in run.epochs
-    ]
-    assert {"curves.svg", "log.jsonl", "model.safetensors"} <= set(os.listdir(folder))
+    assert epochs == run.history
+    assert {"checkpoints", "config.toml", "curves.svg", "log.jsonl", "model.safetensors"} <= set(os.listdir(folder))
     again = load_digits_model(folder)
     images, labels = split_digits()[1]
     assert np.array_equal(again(images).value, run.model(images).value) and repr(again) == repr(run.model)
@@ -164,7 +170,7 @@ def test_a_run_leaves_log_curves_and_weights(tmp_path, model):
 
 def test_saving_changes_no_number_of_a_run(tmp_path):
     plain, kept = train_digits(epochs=1), train_digits(epochs=1, out=str(tmp_path))
-    assert (plain.epochs[0].loss, plain.accuracy) == (kept.epochs[0].loss, kept.accuracy)
+    assert (plain.history[0]["loss"], plain.accuracy) == (kept.history[0]["loss"], kept.accuracy)
 
 
 def test_the_weights_of_one_backend_are_read_on_another(tmp_path, backend):
@@ -175,43 +181,53 @@ def test_the_weights_of_one_backend_are_read_on_another(tmp_path, backend):
     assert backend.owns(logits) and np.allclose(backend.to_numpy(logits), run.model(images).value, rtol=1e-4, atol=1e-5)
 
 
-def test_an_interrupt_keeps_what_there_is(tmp_path):
-    seen = []
-
-    def stop(epoch, done, of, loss):
-        seen.append(loss)
-        if (epoch, done) == (2, 3):
-            raise KeyboardInterrupt
-
-    folder = RunFolder(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        train_digits(epochs=5, out=folder, on_batch=stop)
-    assert set(folder.written) >= {"curves.svg", "log.jsonl", "model.safetensors"}
-    assert [set(line) & {"epoch", "interrupted"} for line in lines(tmp_path)[1:]] == [{"epoch"}, {"interrupted"}]
-    assert lines(tmp_path)[-1] == {"interrupted": {"epoch": 2, "batches": 3}}
-    expected = replay(steps=45 + 3)
-    for name, p in load_digits_model(tmp_path).named_parameters().items():
-        assert np.array_equal(p.value, expected.named_parameters()[name].value)
-
-
 def replay(steps):
     """The default run after so many steps."""
-    model, optimizer = fcn(SIZES, seed=0), OPTIMIZERS["adam"](2e-3)
+    model, optimizer = fcn(SIZES, seed=0), optimizer_of("adam", 2e-3)
     batches = Batches(split_digits()[0], 32, seed=0)
     for batch in [batch for _ in range(2) for batch in batches][:steps]:
         optimizer.update(model, zk.grad(cross_entropy)(model, *batch))
     return model
 
 
-def test_without_an_epoch_there_are_no_curves_not_even_older_ones(tmp_path):
+def interrupting(epoch, batch):
+    """A callback that sends this process a Ctrl-C in the middle of a step."""
+
+    def send(run):
+        if (run.epoch, run.batch) == (epoch, batch - 1):
+            signal.raise_signal(signal.SIGINT)
+
+    return On(step_start=send)
+
+
+@pytest.fixture
+def usual_interrupts():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_keeps_what_there_is_and_the_run_goes_on(tmp_path, usual_interrupts):
+    with pytest.raises(Interrupted) as stop:
+        train_digits(epochs=3, out=tmp_path, callbacks=[interrupting(2, 3)])
+    assert stop.value.exit_code == 130
+    assert {"curves.svg", "log.jsonl", "model.safetensors", "config.toml"} <= set(os.listdir(tmp_path))
+    assert [set(line) & {"loss", "stopped"} for line in lines(tmp_path)[1:]] == [{"loss"}, {"stopped"}]
+    expected = replay(steps=45 + 3)
+    for name, p in load_digits_model(tmp_path).named_parameters().items():
+        assert np.array_equal(p.value, expected.named_parameters()[name].value)
+    gone_on, whole = train_digits(epochs=3, out=tmp_path, resume=True), train_digits(epochs=3)
+    for name, p in gone_on.model.named_parameters().items():
+        assert np.array_equal(p.value, whole.model.named_parameters()[name].value)
+    assert [each["loss"] for each in gone_on.history] == [each["loss"] for each in whole.history]
+    assert [line["loss"] for line in lines(tmp_path)[1:]] == [each["loss"] for each in whole.history]
+
+
+def test_without_an_epoch_there_are_no_curves_not_even_older_ones(tmp_path, usual_interrupts):
     train_digits(epochs=1, batch_size=360, out=tmp_path)
-
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train_digits(out=tmp_path, on_batch=stop)
-    assert sorted(os.listdir(tmp_path)) == ["log.jsonl", "model.safetensors"]
+    with pytest.raises(Interrupted):
+        train_digits(out=tmp_path, callbacks=[interrupting(1, 2)])
+    assert sorted(os.listdir(tmp_path)) == ["checkpoints", "config.toml", "log.jsonl", "model.safetensors"]
 
 
 # Sends itself the signal in the middle of the 48th update, the third of the second epoch.
@@ -236,16 +252,17 @@ def test_ctrl_c_saves_and_says_so(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 130, done.stderr
     assert done.stderr.startswith(f"\nzkynet: interrupted; saved what there is so far in {tmp_path / 'run'}: ")
-    assert "model.safetensors" in done.stderr and "log.jsonl" in done.stderr and done.stderr.count("\n") == 2
-    assert done.stdout.splitlines()[-1].startswith("epoch  1/20")
-    assert lines(tmp_path / "run")[-1] == {"interrupted": {"epoch": 2, "batches": 3}}
+    assert done.stderr.endswith(f"\nzkynet: to go on: zkynet train digits --resume {tmp_path / 'run'}\n")
+    assert "model.safetensors" in done.stderr and "log.jsonl" in done.stderr and done.stderr.count("\n") == 3
+    assert re.match("epoch +1/", done.stdout.splitlines()[-1])
     expected = replay(steps=48).named_parameters()
     for name, p in load_digits_model(tmp_path / "run").named_parameters().items():
         assert np.array_equal(p.value, expected[name].value)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no signal can be sent to a process on Windows")
-def test_a_signal_from_outside_stops_a_run(tmp_path):
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_from_outside_stops_a_run(tmp_path, number, status):
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import zkynet.cli as c, sys;"
     code += f"sys.exit(c.main(['train', 'digits', '--epochs', '100000', '--out', {str(tmp_path)!r}]))"
     with subprocess.Popen(
@@ -253,18 +270,22 @@ def test_a_signal_from_outside_stops_a_run(tmp_path):
     ) as run:
         while not run.stdout.readline().startswith("epoch"):
             assert run.poll() is None
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         _, said = run.communicate(timeout=300)
-    assert run.returncode == 130 and "interrupted; saved" in said and load_digits_model(tmp_path)
+    assert run.returncode == status and "interrupted; saved" in said and "--resume" in said
+    assert load_digits_model(tmp_path)
 
 
-def epochs_of(losses):
-    return [Epoch(i, loss, 0.9 + i / 1000, 0.1) for i, loss in enumerate(losses, start=1)]
+# ---- curves ----
+
+
+def history_of(losses):
+    return [{"epoch": i, "loss": loss, "accuracy": 0.9 + i / 1000, "seconds": 0.1} for i, loss in enumerate(losses, 1)]
 
 
 @pytest.mark.parametrize("losses", [[2.0, 1.0, 0.5], [1.0], [0.5, 0.5], [float("nan"), 1.0, float("inf"), 2.0]])
 def test_the_curves_are_a_picture_with_a_dot_per_number(losses):
-    root = ElementTree.fromstring(svg(epochs_of(losses)))
+    root = ElementTree.fromstring(svg(history_of(losses)))
     dots = [each for each in root if each.tag.endswith("circle")]
     assert len(dots) == int(np.isfinite(losses).sum()) + len(losses)
     for dot in dots:
@@ -272,6 +293,19 @@ def test_the_curves_are_a_picture_with_a_dot_per_number(losses):
     heights = [float(dot.get("cy")) for dot in dots[: int(np.isfinite(losses).sum())]]
     finite = [x for x in losses if np.isfinite(x)]
     assert np.array_equal(np.argsort(heights, stable=True), np.argsort(np.negative(finite), stable=True))
+
+
+def test_a_figure_and_its_validation_share_a_plot():
+    history = [{"epoch": 1, "loss": 1.0, "validation_loss": 2.0, "accuracy": 0.5, "text": "no", "seconds": 1.0}]
+    history += [{"epoch": 2, "loss": 0.5, "validation_loss": 1.5, "seconds": 1.0}]
+    found = panels(history, {"loss": "train loss"})
+    assert [[title for title, *_ in each.curves] for each in found] == [["train loss", "validation loss"], ["accuracy"]]
+    (_, colour, values), (_, other, beside) = found[0].curves
+    assert values == [1.0, 0.5] and beside == [2.0, 1.5] and colour != other
+    assert found[1].curves[0][2][0] == 0.5 and np.isnan(found[1].curves[0][2][1])
+    picture = svg(history, {"loss": "train loss"}).decode()
+    assert "train loss" in picture and "validation loss" in picture and "text" not in picture.split("<title>")[1][:30]
+    assert ElementTree.fromstring(picture) is not None
 
 
 @pytest.mark.parametrize("low, high", [(0, 1), (0.91, 0.99), (3, 3), (1e-6, 2.3), (-5, 1e5)])
@@ -283,23 +317,18 @@ def test_ticks_enclose_with_round_steps(low, high):
 
 def test_curves_as_png_where_matplotlib_is(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib draws the PNG")
-    folder = RunFolder(tmp_path)
-    folder.finish(fcn((2, 2)), {}, epochs_of([1.0, 0.5]))
-    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG") and "curves.png" in folder.written
+    RunFolder(tmp_path).finish(fcn((2, 2)), {}, history_of([1.0, 0.5]))
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_matplotlib_there_is_no_png(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    folder = RunFolder(tmp_path)
-    folder.finish(fcn((2, 2)), {}, epochs_of([1.0, 0.5]))
-    assert sorted(folder.written) == ["curves.svg", "model.safetensors"]
+    assert png(history_of([1.0])) is None
+    RunFolder(tmp_path).finish(fcn((2, 2)), {}, history_of([1.0, 0.5]))
+    assert sorted(os.listdir(tmp_path)) == ["curves.svg", "model.safetensors"]
 
 
-def test_a_loss_that_is_not_finite_is_null_in_the_log(tmp_path):
-    folder = RunFolder(tmp_path)
-    folder.begin({})
-    folder.epoch(Epoch(1, float("nan"), 0.1, 0.5))
-    assert lines(tmp_path) == [{}, {"epoch": 1, "loss": None, "accuracy": 0.1, "seconds": 0.5}]
+# ---- reading a run back ----
 
 
 def saved_with(metadata):
@@ -316,7 +345,8 @@ def saved_with(metadata):
         (saved_with({}), "zkynet did not write it"),
         (saved_with({"zkynet": "{"}), "no JSON"),
         (saved_with({"zkynet": "[]"}), "by list"),
-        (saved_with({"zkynet": "{}"}), "none of the digits"),
+        (saved_with({"zkynet": "{}"}), "no task that this version knows"),
+        (saved_with({"zkynet": '{"format": 3}'}), "later version of zkynet"),
     ],
 )
 def test_a_folder_without_a_model_of_the_digits(tmp_path, save, words):
@@ -331,6 +361,14 @@ def redescribed(folder, change):
     description = json.loads(io.load_metadata(path)["zkynet"])
     change(description)
     io.save_safetensors(path, io.load_safetensors(path), {"zkynet": json.dumps(description)})
+
+
+def test_a_run_of_an_earlier_version_is_read(tmp_path):
+    run = train_digits(epochs=1, batch_size=1438, out=tmp_path)
+    redescribed(tmp_path, lambda description: [description.pop(name) for name in ("task", "format", "dtype")])
+    (tmp_path / "config.toml").unlink()
+    images = split_digits()[1][0]
+    assert np.array_equal(load_digits_model(tmp_path)(images).value, run.model(images).value)
 
 
 @pytest.mark.parametrize(

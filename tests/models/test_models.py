@@ -10,6 +10,7 @@ from support import backends as backends_here
 from support.layers import host
 from zkynet import io, models
 from zkynet.framework import op
+from zkynet.models.coordinates import places
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.random((6, 12)).astype("float32")
@@ -69,7 +70,19 @@ CASES = {  # by a name: the model's, its settings, the loss, and what the loss t
     "rotary transformer": ("transformer", transformer(positions="rotary"), classify, (SEQUENCES, LABELS)),
     "language model": ("language_model", WORDS, own_loss, (TOKENS,)),
     "rotary language model": ("language_model", {**WORDS, "positions": "rotary"}, own_loss, (TOKENS,)),
+    "recurrent language model": (
+        "recurrent_language_model",
+        {"vocabulary": 5, "size": 8, "layers": 2, "dropout": 0.1},
+        own_loss,
+        (TOKENS,),
+    ),
     "xor": ("xor", {}, misfit, XOR),
+    "coordinate network": (
+        "coordinate_network",
+        {"channels": 2, "waves": 8, "frequency": 2.0, "hidden": [6]},
+        misfit,
+        (places(2, 3), ROWS[:, :2]),
+    ),
 }
 
 
@@ -89,7 +102,7 @@ def losses(case, steps, dtype="float32", lr=1e-3):
 @pytest.mark.parametrize("case", CASES)
 def test_a_model_learns_its_batch(case):
     found, model = losses(case, 150, lr=2e-2)
-    if case == "language model" or case == "rotary language model":
+    if case.endswith("language model"):
         limit = 0.7  # of two rows with the same beginning one is always wrong
     else:
         limit = {"variational autoencoder": 0.95, "gaussian autoencoder": 0.6}.get(case, 0.3)
@@ -125,7 +138,7 @@ def test_a_description_is_json_and_the_weights_go_through_a_file(case, tmp_path)
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="autoencoder, cnn, fcn, language_model, recurrent, transformer"):
+    with pytest.raises(ValueError, match="got:      .*gpt(.|\n)*one of autoencoder, cnn, coordinate_network"):
         models.build({"name": "gpt", "settings": {}})
 
 

@@ -225,6 +225,8 @@ ATTENTION = (
             Sample((*draw("attention", (2, 2), (3, 2), (3, 2)).operands, MASK)),
             Sample((*draw("attention", (2, 2), (3, 2), (3, 2)).operands, BIAS[:1]), {"scale": 0.7}),
             draw("attention", (2, 3, 1), (2, 3, 1), (2, 3, 1), causal=True),
+            draw("attention", (2, 2, 2), (3, 2), (3, 1)),
+            draw("attention", (2, 2), (3, 2), (3, 1), causal=True),
             Sample((*draw("attention", (2, 2), (3, 2), (3, 2)).operands, MASK[:1]), {"causal": True}),
             draw("attention", (0, 2, 2), (0, 3, 2), (0, 3, 1)),
         ),

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
+import gc
+import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zkynet.backends.errors import BackendError
-from zkynet.cli import bench, check, info, predict, train
 from zkynet.cli.parsing import Parser, sentence
 
-# Each module has add(subparsers), which sets `run`, a function of the parsed arguments.
-COMMANDS = (train, predict, check, bench, info)
+# Each is a module here with fill(parser, words), which adds the arguments and sets `run`, a function of what was
+# parsed. Only the one that is called for is imported: a run of a second should not begin with the others.
+COMMANDS = {
+    "train": "train a model",
+    "predict": "what a trained model says to a picture or a table",
+    "evaluate": "how good a trained model is on data that it has not seen",
+    "generate": "let a trained model write or draw",
+    "summary": "the layers of a model, with shapes, parameters and memory",
+    "check": "compare array libraries, operator by operator",
+    "bench": "compare speed with other libraries",
+    "info": "what zkynet finds on this machine",
+}
 
 
-def build_parser() -> Parser:
-    """Return the parser of the whole command line."""
+def build_parser(words: Sequence[str]) -> Parser:
+    """Return the parser of the whole command line, filled in for the command that is among ``words``."""
     from zkynet import __version__
 
     parser = Parser(
@@ -25,19 +37,60 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"zkynet {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
-    for command in COMMANDS:
-        command.add(commands)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        command.set_defaults(parser=command)
+        if name in words:
+            importlib.import_module(f"zkynet.cli.{name}").fill(command, words)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv``, ``sys.argv[1:]`` by default, and return the exit status.
 
-    0: done; 2: a mistake in the command; 1: what was asked for is not possible here; 130: interrupted. Mistakes are
-    said in one sentence on stderr.
+    0: done; 2: a mistake in the command; 1: what was asked for is not possible here; 130, 143: interrupted by Ctrl-C,
+    by SIGTERM. Mistakes are said in one sentence on stderr.
     """
+    if argv is None:
+        return _program()
+    return _run(lambda: _parsed(argv))
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """What the command line says; the end of the program, by the parser of the command, where it has words too many."""
+    parser = build_parser(words)
+    args, unknown = parser.parse_known_args(words)
+    if hasattr(args, "inputs"):  # argparse takes none for them where options stand between DIR and the first
+        args.inputs += [word for word in unknown if not word.startswith("-")]
+        unknown = [word for word in unknown if word.startswith("-")]
+    if unknown:
+        getattr(args, "parser", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
+    return args
+
+
+def _program() -> int:
+    """``main`` where the process is ours, and ends with it: then no time goes into looking for garbage.
+
+    What is imported stays, so the collector need not go through it, neither meanwhile nor at the end, where Python
+    would do so several times: a fifth of the time of a short run.
+    """
+    gc.disable()
+
+    def parsed() -> argparse.Namespace:
+        args = _parsed(sys.argv[1:])
+        gc.freeze()
+        gc.enable()
+        return args
+
     try:
-        args = build_parser().parse_args(argv)
+        return _run(parsed)
+    finally:
+        gc.freeze()
+
+
+def _run(parsed: Callable[[], argparse.Namespace]) -> int:
+    try:
+        args = parsed()
         args.run(args)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse: --help, --version and mistakes

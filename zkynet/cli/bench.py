@@ -30,11 +30,10 @@ SLOW = 1.5  # the ratio from which a table names an operation at its end
 PROCESS_ROUNDS = 7  # whole processes are timed this often at most
 
 
-def add(commands: Any) -> None:
-    """Add ``bench`` to the command line."""
-    parser: Parser = commands.add_parser(
-        "bench", help="compare speed with other libraries", description=HELP, epilog=EXAMPLES
-    )
+def fill(parser: Parser, words: Any) -> None:
+    """Add what ``bench`` takes to its parser."""
+    parser.description = HELP
+    parser.epilog = EXAMPLES
     parser.add_argument("--rounds", type=whole_number(1), default=20, metavar="N", help="rounds (default: 20)")
     parser.add_argument(
         "--only", type=_workload, action="append", metavar="NAME", help="this workload alone; may be repeated"

@@ -39,11 +39,10 @@ class SubjectError(Exception):
     """What was named cannot be checked."""
 
 
-def add(commands: Any) -> None:
-    """Add ``check`` to the command line."""
-    parser: Parser = commands.add_parser(
-        "check", help="compare array libraries, operator by operator", description=HELP, epilog=EXAMPLES
-    )
+def fill(parser: Parser, words: Any) -> None:
+    """Add what ``check`` takes to its parser."""
+    parser.description = HELP
+    parser.epilog = EXAMPLES
     parser.add_argument("subject", nargs="?", metavar="MODULE:NAME", help="what to check (default: every operation)")
     parser.add_argument(
         "--backends", type=_names, metavar="NAME,NAME", help="at least two (default: all that can be used here)"

@@ -29,9 +29,9 @@ SETTINGS = (
 )
 
 
-def add(commands: Any) -> None:
-    """Add ``info`` to the command line."""
-    parser: Parser = commands.add_parser("info", help="what zkynet finds on this machine", description=HELP)
+def fill(parser: Parser, words: Any) -> None:
+    """Add what ``info`` takes to its parser."""
+    parser.description = HELP
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(run=run)
 

@@ -1,73 +1,51 @@
-"""``zkynet predict``: which digit is in a picture."""
+"""``zkynet predict``: what a trained model says to pictures, rows of a table, or whatever its task takes."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from zkynet.cli.parsing import Parser, sentence
+from zkynet.cli.parsing import Parser, fail, whole_number
+from zkynet.cli.saved import able, add_run, opened
 
 HELP = """\
-Names the digit in a picture: one digit, dark on light or light on dark, of any size, gray, coloured or with
-transparency. It is cut out and scaled as the digits of the UCI set were, which the model has learnt. Reading pictures
-needs Pillow (pip install pillow).
+Asks the trained model in the folder DIR. What INPUT is, its task says: for digits and mnist pictures of one digit each,
+dark on light or light on dark, of any size (reading pictures needs Pillow: pip install pillow); for a table a CSV file
+with its columns.
 """
 EXAMPLES = """\
 examples:
   zkynet train digits --model cnn --out run    trains a model and keeps it in the folder run
   zkynet predict run three.png                 the digit, and the three most probable ones
-"""
-SHOWN = 3
+  zkynet predict run *.png                     the same for many pictures
+  zkynet predict prices new.csv --out out.csv  a table with the predicted column
+  zkynet predict flower --size 1024            the picture that was learnt, drawn large"""
 
 
-def add(commands: Any) -> None:
-    """Add ``predict`` to the command line."""
-    parser: Parser = commands.add_parser(
-        "predict", help="name the digit in a picture", description=HELP, epilog=EXAMPLES
+def fill(parser: Parser, words: Sequence[str]) -> None:
+    """Add what ``predict`` takes to its parser."""
+    parser.description, parser.epilog = HELP, EXAMPLES
+    add_run(parser)
+    parser.add_argument(
+        "inputs", nargs="*", metavar="INPUT", help="a picture, a table: what the task takes (image takes none)"
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where zkynet train digits --out DIR kept a model")
-    parser.add_argument("image", type=Path, metavar="IMAGE", help="a picture of one digit: PNG, JPEG, GIF or BMP")
+    parser.add_argument(
+        "--size",
+        type=whole_number(1, 8192),
+        metavar="N",
+        help="of the task image: draw what was learnt with so many pixels along the longer side (default: 1024)",
+    )
+    parser.add_argument("--out", metavar="FILE", help="write it there, where the task makes a file (default: print it)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the digit and the probabilities of the most probable ones."""
-    from zkynet.train.record import WEIGHTS
-
-    if not (args.folder / WEIGHTS).is_file():
-        what = (
-            f"the folder {args.folder} has no {WEIGHTS}"
-            if args.folder.is_dir()
-            else f"there is no folder {args.folder}"
-        )
-        sys.exit(_fail(f"{what}; to train a model: zkynet train digits --out {args.folder}"))
-    try:
-        probabilities = _probabilities(args.folder, args.image)
-    except OSError as error:
-        sys.exit(_fail(f"cannot read {error.filename}: {error.strerror}"))
-    except (ImportError, ValueError) as error:
-        sys.exit(_fail(sentence(error)))
-    best = sorted(range(len(probabilities)), key=lambda digit: -probabilities[digit])
-    print(f"digit {best[0]}")
-    for digit in best[:SHOWN]:
-        print(f"  {digit}  {probabilities[digit]:.4f}")
-
-
-def _probabilities(folder: Path, image: Path) -> list[float]:
-    from zkynet.data import digit_of_picture, read_picture
-    from zkynet.framework import op
-    from zkynet.framework.computation_graph import no_grad
-    from zkynet.train.digits import load_digits_model
-
-    digit = digit_of_picture(read_picture(image))
-    model = load_digits_model(folder)
-    with no_grad():
-        probabilities = op.softmax(op.astype(model(digit[None]), "float64"), axis=-1)
-    return [float(probabilities[0, i].item()) for i in range(10)]
-
-
-def _fail(message: str) -> int:
-    print(f"zkynet: error: {message}", file=sys.stderr)
-    return 1
+    """Print what the task says to the inputs."""
+    with opened(args) as (task, saved):
+        predict = able(task, "predict")
+        if task.inputs and not args.inputs:
+            fail(f"expected {task.inputs}: zkynet predict {args.folder} {task.inputs}", 2)
+        if args.size is not None and task.name != "image":
+            fail(f"--size is for runs of the task image, and {args.folder} is one of {task.name}")
+        for line in predict(saved, args.inputs, {"out": args.out, "size": args.size}):
+            print(line, flush=True)

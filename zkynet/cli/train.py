@@ -1,212 +1,186 @@
-"""``zkynet train``: train a model, watch it, see how well it does."""
+"""``zkynet train``: train a model, watch it, keep it, go on with it."""
 
 from __future__ import annotations
 
 import argparse
-import signal
+import os
+import re
+import shlex
 import sys
-import threading
-import time
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from zkynet.cli.parsing import Parser, positive_number, whole_number
+from zkynet.backends.errors import BackendError
+from zkynet.cli.parsing import Parser, add_options, fail, given, reason, sentence
+from zkynet.train.tasks import TASKS, find
 
-DIGITS_HELP = """\
-Trains a network on the 1,797 handwritten digits of the UCI set, which ship with zkynet: fcn is the feed-forward network
-64-128-64-10, cnn has three convolutions, transformer reads the 8 rows of a digit as a sequence. A fixed fifth of the
-digits is kept out of training to test the network after every epoch; the last line is the result. Ctrl-C ends a run
-early; with --out, what there is by then is saved.
+HELP = """\
+Trains a model for a task. With --out DIR everything is kept in a folder: settings, log, curves, checkpoints, weights.
+Ctrl-C ends a run early, and what there is by then is saved; --resume DIR goes on with it as if nothing had happened.
 """
-DIGITS_EXAMPLES = """\
-examples:
-  zkynet train digits                          a few seconds, NumPy alone
-  zkynet train digits --backend jax            the same run on JAX
-  zkynet train digits --seed 3 --epochs 40     other first weights, and longer
-  zkynet train digits --model cnn --out run    the better network, kept in the folder run
-  zkynet predict run three.png                 what it says to a picture
+AFTER = """\
+`zkynet train TASK --help` explains a task and its options. To begin: zkynet train digits
+"""
+END = """
+With --out DIR the run is kept: config.toml (settings), log.jsonl (figures of each epoch), curves.svg (a picture of
+them), checkpoints/ (to go on from) and model.safetensors (the weights). Ctrl-C or SIGTERM ends a run early and saves.
 """
 
 
-def add(commands: Any) -> None:
-    """Add ``train`` and what can be trained to the command line."""
-    train = commands.add_parser("train", help="train a model", description="Train a model on a data set.")
-    subjects = train.add_subparsers(dest="subject", metavar="SUBJECT", title="subjects", required=True)
-    _add_digits(subjects)
+def fill(parser: Parser, words: Sequence[str]) -> None:
+    """Add the tasks to the parser of ``train``, and the options of the one that is among ``words``."""
+    parser.description, parser.epilog = HELP, AFTER
+    tasks = parser.add_subparsers(dest="task", metavar="TASK", title="tasks", required=True)
+    for name, (_, text) in TASKS.items():
+        chosen = tasks.add_parser(name, help=text)
+        if name in words:
+            _fill_task(chosen, find(name))
 
 
-def _add_digits(subjects: Any) -> None:
-    parser: Parser = subjects.add_parser(
-        "digits", help="handwritten digits, 8 x 8 pixels", description=DIGITS_HELP, epilog=DIGITS_EXAMPLES
+def _fill_task(parser: Parser, task: Any) -> None:
+    from zkynet.train.tasks.config import options_of
+
+    parser.description = task.help.rstrip() + "\n" + END
+    parser.epilog = f"examples:\n{task.examples}"
+    add_options(parser, options_of(task))
+    parser.add_argument(
+        "--config",
+        metavar="FILE.toml",
+        help="settings from a file, such as the config.toml of another run; the command line comes before it",
     )
     parser.add_argument(
-        "--model", choices=("fcn", "cnn", "transformer"), default="fcn", help="the network (default: fcn)"
-    )
-    parser.add_argument(
-        "--backend", metavar="NAME", help="the array library: numpy or jax (default: $ZKYNET_BACKEND, else numpy)"
-    )
-    parser.add_argument(
-        "--epochs", type=whole_number(1), default=20, metavar="N", help="passes over the training digits (default: 20)"
-    )
-    parser.add_argument(
-        "--batch-size", type=whole_number(1), default=32, metavar="N", help="digits per step (default: 32)"
-    )
-    parser.add_argument(
-        "--optimizer", choices=("adam", "sgd"), default="adam", help="adam (default), or sgd with momentum"
-    )
-    parser.add_argument(
-        "--lr", type=positive_number, metavar="X", help="learning rate (default: 0.002 for adam, 0.05 for sgd)"
-    )
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0, 2**64 - 1),
-        default=0,
-        metavar="N",
-        help="decides the first weights and the order of the digits (default: 0); one seed, one result",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
+        "--resume",
+        nargs="?",
+        const="",
         metavar="DIR",
-        help="save here: the weights, the log, and the curves of loss and accuracy (default: nothing is saved)",
+        help="go on with the run in DIR (default: --out DIR) from its newest checkpoint, with its settings",
     )
-    parser.set_defaults(run=run_digits)
+    parser.add_argument("--overwrite", action="store_true", help="replace an unfinished run in --out DIR")
+    parser.set_defaults(run=run, about=task, parser=parser)
 
 
-def run_digits(args: argparse.Namespace) -> None:
-    """Train on the digits and print the progress; the last line is ``test accuracy 0.9777``."""
-    from zkynet.backends import default_backend, get
-
-    backend = default_backend() if args.backend is None else get(args.backend)
-    folder = None if args.out is None else _run_folder(args.out)
-    with Interrupt(defer=folder is not None) as interrupt:
-        try:
-            run = _train(args, backend, folder, interrupt)
-        except KeyboardInterrupt:
-            if folder is None or not folder.written:
-                raise
-            print(f"\nzkynet: interrupted; saved what there is so far {_where(folder)}", file=sys.stderr)
-            sys.exit(130)
-        except OSError as error:
-            if folder is None or isinstance(error, BrokenPipeError):  # the reader of the output has gone
-                raise
-            sys.exit(_fail(f"cannot write to {error.filename or folder.path}: {error.strerror}"))
-    if folder is not None:
-        print(f"saved {_where(folder)}")
-    print(f"test accuracy {run.accuracy:.4f}")
+def run(args: argparse.Namespace) -> None:
+    """Train, and print the progress; the last line is the result, such as ``test accuracy 0.9777``."""
+    task = args.about
+    try:
+        config = _settings(args)
+        folder = _folder(args, config)
+        print(_trained(args, config, folder))
+    except (BackendError, BrokenPipeError):
+        raise
+    except OSError as error:
+        # Where a run was going on, its last whole checkpoint is still there.
+        out = getattr(args, "kept", None)
+        fail(reason(error) + (f"; to go on: {_resume_command(task.name, out)}" if out else ""))
+    except (ImportError, ValueError) as error:
+        fail(sentence(error))
 
 
-def _train(args: argparse.Namespace, backend: Any, folder: Any, interrupt: Interrupt) -> Any:
-    from zkynet.train import digits
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the run; those of an earlier one where it is resumed."""
+    from zkynet.train.tasks.config import CONFIG, differences, merged, options_of, read_settings
+    from zkynet.train.tasks.task import TaskError
 
-    progress = Progress(args.epochs)
-    print(
-        f"digits: {_name(digits.MODELS[args.model])} on {backend.name}, {args.optimizer}, seed {args.seed}", flush=True
-    )
-    show = sys.stdout.isatty()
-
-    def batch(*seen: Any) -> None:
-        if show:
-            progress.batch(*seen)
-        interrupt.check()
-
-    return digits.train_digits(
-        model=args.model,
-        backend=backend,
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        lr=args.lr,
-        seed=args.seed,
-        optimizer=args.optimizer,
-        out=folder,
-        on_batch=batch if show or folder is not None else None,
-        on_epoch=progress.epoch,
-    )
-
-
-def _name(model: dict[str, Any]) -> str:
-    settings = model["settings"]
-    if model["name"] == "fcn":
-        return f"network {'-'.join(map(str, settings['sizes']))}"
-    if model["name"] == "transformer":
-        return f"transformer of {settings['layers']} layers, {settings['size']} features, {settings['heads']} heads"
-    channels = "-".join(str(outputs) for outputs, *_ in settings["convolutions"])
-    return f"convolutional network {channels}-{settings['hidden']}-{settings['classes']}"
+    task = args.about
+    chosen = given(args, options_of(task))
+    file = {} if args.config is None else read_settings(task, args.config)
+    if args.resume is None:
+        return merged(task, chosen, file)
+    usual = next(option.default for option in options_of(task) if option.name == "out")
+    out = args.resume or chosen.get("out") or file.get("out") or usual
+    if not out:
+        raise TaskError("--resume needs the folder of the run: --resume DIR")
+    if chosen.get("out", out) != out:
+        raise TaskError(f"--resume {out} and --out {chosen['out']} are two folders; a run goes on in its own")
+    path = os.path.join(out, CONFIG)
+    if not os.path.isfile(path):
+        raise TaskError(f"there is no run to go on with in {out}: it has no {CONFIG}")
+    before = read_settings(task, path)
+    config = merged(task, {**chosen, "out": out}, before | file)
+    differing = differences(task, before, config)
+    if (config["epochs"] or 0) > (before.get("epochs") or 0):
+        differing.pop("epochs", None)  # it may become longer; see run_task
+    if differing:
+        raise TaskError(
+            f"the run in {out} has other settings: {'; '.join(differing.values())}; leave them out to go on"
+        )
+    return config
 
 
-def _run_folder(path: Path) -> Any:
+def _folder(args: argparse.Namespace, config: dict[str, Any]) -> Any:
+    """The folder of the run, made where it is missing; None where nothing is to be kept."""
+    out = config["out"]
+    if out is None:
+        for name in ("tensorboard", "checkpoint_every"):
+            if config[name]:
+                fail(f"--{name.replace('_', '-')} writes into the folder of the run, and there is none: give --out DIR")
+        return None
     from zkynet.train.record import RunFolder
+    from zkynet.train.tasks.run import is_unfinished
 
     try:
-        return RunFolder(path)
+        folder = RunFolder(out)
     except OSError as error:
-        sys.exit(_fail(f"cannot make the folder {path}: {error.strerror}"))
+        fail(f"cannot make the folder {out}: {error.strerror}")
+    if args.resume is None and not args.overwrite and is_unfinished(folder):
+        command = _resume_command(args.about.name, out)
+        fail(f"{out} holds an unfinished run; {command} goes on with it, --overwrite replaces it")
+    return folder
+
+
+def _trained(args: argparse.Namespace, config: dict[str, Any], folder: Any) -> str:
+    """Run it, say where it is kept, and return what it came to."""
+    from zkynet.train.interrupt import Interrupted
+    from zkynet.train.tasks.run import is_unfinished, run_task
+
+    task = args.about
+    lines = None
+    if not config["quiet"]:
+        from zkynet.cli.progress import EpochLines
+
+        lines = EpochLines()
+
+    def announce(plan: Any) -> None:
+        args.kept = None if folder is None else config["out"]
+        if lines is not None:
+            lines.names, lines.shown = plan.names, plan.shown
+            optimizer = type(plan.optimizer).__name__.lower()
+            print(
+                f"{task.name}: {plan.headline} on {config['backend']}, {optimizer}, seed {config['seed']}", flush=True
+            )
+            if args.resume is not None and not is_unfinished(folder, config["epochs"]):
+                longer = getattr(plan.optimizer, "schedule", None) is None
+                hint = ": --epochs N, with more of them, goes on with it" if longer else ""
+                print(f"the run in {config['out']} is finished{hint}")
+
+    callbacks = [] if lines is None else [lines]
+    resume = args.resume is not None
+    try:
+        done = run_task(task, config, folder=folder, resume=resume, callbacks=callbacks, announce=announce)
+    except Interrupted as stop:
+        _say_interrupted(task.name, config["out"], folder, stop)
+        sys.exit(stop.exit_code)
+    if folder is not None and lines is not None:
+        print(f"saved {_where(folder)}")
+    return done.result
+
+
+def _say_interrupted(task: str, out: str | None, folder: Any, stop: Any) -> None:
+    if folder is None:
+        print("\nzkynet: interrupted; nothing was to be kept (--out DIR keeps a run)", file=sys.stderr)
+        return
+    print(f"\nzkynet: interrupted; saved what there is so far {_where(folder)}", file=sys.stderr)
+    print(f"zkynet: to go on: {_resume_command(task, str(out))}", file=sys.stderr)
+
+
+def _resume_command(task: str, out: str) -> str:
+    return f"zkynet train {task} --resume {shlex.quote(out)}"
 
 
 def _where(folder: Any) -> str:
-    return f"in {folder.path}: {', '.join(sorted(folder.written))}"
-
-
-def _fail(message: str) -> int:
-    print(f"zkynet: error: {message}", file=sys.stderr)
-    return 1
-
-
-class Interrupt:
-    """While ``defer``, holds the first Ctrl-C back until ``check`` is called, so that it falls between two batches.
-
-    Then no update is left half done in what is saved. A second Ctrl-C comes at once.
-    """
-
-    def __init__(self, defer: bool):
-        here = threading.current_thread() is threading.main_thread()  # no other thread can set a handler
-        # Where interrupts are ignored or handled by somebody else, that stays.
-        self.defer = defer and here and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        self.came = False
-
-    def __enter__(self) -> Interrupt:
-        if self.defer:
-            signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        if self.defer:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _note(self, *_: Any) -> None:
-        self.came = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def check(self) -> None:
-        """Raise the KeyboardInterrupt that was held back."""
-        if self.came:
-            raise KeyboardInterrupt
-
-
-class Progress:
-    """Prints a line per epoch and, in a terminal, one that moves while an epoch runs."""
-
-    interval = 0.1  # seconds between two looks of the moving line
-
-    def __init__(self, epochs: int):
-        self.epochs = epochs
-        self.shown = 0.0
-        self.width = 0
-
-    def batch(self, epoch: int, done: int, of: int, loss: float) -> None:
-        """Show how far the epoch is."""
-        now = time.monotonic()
-        if now - self.shown >= self.interval:
-            self.shown = now
-            self._show(f"epoch {epoch}/{self.epochs}  batch {done}/{of}  loss {loss:.4f}", end="")
-
-    def epoch(self, epoch: Any) -> None:
-        """Leave the line of a finished epoch."""
-        number = f"{epoch.number:{len(str(self.epochs))}}/{self.epochs}"
-        figures = f"train loss {epoch.loss:.4f}  test accuracy {epoch.accuracy:.4f}  {epoch.seconds:.2f} s"
-        self._show(f"epoch {number}  {figures}", end="\n")
-
-    def _show(self, line: str, end: str) -> None:
-        back = "\r" if self.width else ""
-        print(back + line.ljust(self.width) + end, end="", flush=True)
-        self.width = len(line) if end == "" else 0
+    """The folder and what is in it; files that are numbered once, with how many there are."""
+    kinds: dict[str, list[str]] = {}
+    for name in folder.contents:
+        kinds.setdefault(re.sub(r"\d+", "*", name), []).append(name)
+    shown = [names[0] if len(names) == 1 else f"{kind} ({len(names)})" for kind, names in kinds.items()]
+    return f"in {folder.path}: {', '.join(shown)}"

@@ -48,7 +48,7 @@ def stratified_split(labels: Any, test_fraction: float = 0.2, seed: int = 0) -> 
         )
     shuffled = fixed_permutation(len(values), as_seed(seed))
     is_test = np.zeros(len(values), dtype=bool)
-    for label in np.unique(values):
+    for label in sorted(set(values.tolist())):
         members = shuffled[values[shuffled] == label]
         if len(members) < 2:
             raise ValueError(

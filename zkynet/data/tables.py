@@ -146,6 +146,12 @@ def _checked_dtype(dtype: Any, missing: Sequence[str]) -> np.dtype:
     return kind
 
 
+def column_names(path: str | os.PathLike, *, delimiter: str = ",", encoding: str = "utf-8") -> tuple[str, ...]:
+    """Return the names in the header line of a CSV file; FileFormatError where ``read_table`` would not take it."""
+    with _opened(path, encoding) as file:
+        return _header(path, file, None, delimiter)[0]
+
+
 def line_of_row(path: str | os.PathLike, row: int, *, delimiter: str = ",", encoding: str = "utf-8") -> int:
     """Return the line on which a row of a file with a header ends; rows count from 0, lines from 1."""
     with _opened(path, encoding) as file:

@@ -66,17 +66,30 @@ class VariationalAutoencoder(Module):
         """The logits or means (N, inputs) of x for codes (N, code)."""
         return self.decoder(z)
 
-    def loss(self, x: Any) -> Any:
+    def loss(self, x: Any, beta: float = 1.0) -> Any:
         """The negative evidence lower bound, the mean over the batch, in nats: -log p(x | z) + KL(q(z | x), N(0, 1)).
 
-        Of the gaussian likelihood the constant log(2 pi) / 2 an entry is left out.
+        The divergence counts ``beta`` times: with more than 1 codes are nearer to the normal distribution and say less
+        of x (Higgins and others, "beta-VAE", ICLR 2017). Of the gaussian likelihood the constant log(2 pi) / 2 an entry
+        is left out.
         """
-        y, mean, log_variance = self(x)
+        misfit, divergence = self.parts(x)
+        return op.add(misfit, divergence if beta == 1 else op.multiply(divergence, beta))
+
+    def parts(self, x: Any, noise: Generator | None = None) -> tuple[Any, Any]:
+        """The two parts of the loss, means over the batch in nats: the misfit -log p(x | z), and the divergence.
+
+        z is drawn in training from the model's own generator, or from ``noise`` where given; else it is the mean.
+        """
+        mean, log_variance = self.encode(x)
+        source = self.noise if noise is None and self.training else noise
+        y = self.decode(mean if source is None else op.gaussian(mean, log_variance, source))
         if self.likelihood == "bernoulli":
             misfit = op.sigmoid_cross_entropy(y, x, "sum")
         else:
             misfit = op.multiply(op.sum(op.square(op.subtract(y, x))), 0.5)
-        return op.divide(op.add(misfit, op.gaussian_kl_divergence(mean, log_variance)), float(x.shape[0]))
+        count = float(x.shape[0])
+        return op.divide(misfit, count), op.divide(op.gaussian_kl_divergence(mean, log_variance), count)
 
     def sample(self, count: int, generator: Generator | int) -> Any:
         """Probabilities or means (count, inputs) of x for ``count`` codes drawn from the standard normal distribution.

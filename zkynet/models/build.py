@@ -8,17 +8,20 @@ from typing import Any
 from zkynet.framework.computation_graph import Module
 from zkynet.models.autoencoders import autoencoder, variational_autoencoder
 from zkynet.models.convolutional import cnn
+from zkynet.models.coordinates import coordinate_network
 from zkynet.models.exclusive_or import xor
 from zkynet.models.feedforward import fcn
-from zkynet.models.sequences import recurrent
+from zkynet.models.sequences import recurrent, recurrent_language_model
 from zkynet.models.transformers import language_model, transformer
 
 MODELS: dict[str, Callable[..., Module]] = {
     "autoencoder": autoencoder,
     "cnn": cnn,
+    "coordinate_network": coordinate_network,
     "fcn": fcn,
     "language_model": language_model,
     "recurrent": recurrent,
+    "recurrent_language_model": recurrent_language_model,
     "transformer": transformer,
     "variational_autoencoder": variational_autoencoder,
     "xor": xor,

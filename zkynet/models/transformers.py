@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,6 +9,7 @@ from zkynet import backends, nn
 from zkynet.backends.errors import ShapeError
 from zkynet.framework import op
 from zkynet.framework.computation_graph import Generator, Module, no_grad
+from zkynet.models.writing import check_settings, evaluating, next_tokens
 from zkynet.nn import layer
 from zkynet.nn.embedding import Embedding
 from zkynet.nn.initializers import normal
@@ -176,17 +174,18 @@ class LanguageModel(Module):
 
         Without a ``generator`` the likeliest token comes next; with one it is drawn from softmax(logits /
         ``temperature``), among the ``top_k`` likeliest where that is given. Keys and values are kept from step to step,
-        and dropout is off. ValueError where L + count is more than the model's length, and for settings out of range.
+        and dropout is off. ValueError for settings out of range, and where L + count is more than the model's length;
+        ``zkynet.models.write`` goes beyond it.
         """
         self._check_generation(tokens, count, generator, temperature, top_k)
         xp = backends.backend_of(self.embedding.weight.value)
         written = xp.asarray(op.asarray(tokens).value)
-        with no_grad(), _evaluating(self):
+        with no_grad(), evaluating(self):
             cache = self.empty_cache(written.shape[0], written.shape[1] + count)
             new = written
             for _ in range(count):
                 logits, cache = self(new, cache=cache)
-                new = _next(xp, logits.value[:, -1, :], generator, temperature, top_k)
+                new = next_tokens(xp, logits.value[:, -1, :], generator, temperature, top_k)
                 new = xp.reshape(xp.astype(new, written.dtype), (-1, 1))
                 written = xp.concat([written, new], axis=1)
         return written
@@ -198,17 +197,7 @@ class LanguageModel(Module):
                 f"generate: the tokens do not fit.\n  got:      shape {shape} and {count} more\n"
                 f"  expected: (N, L) with at least one token, and at most {self.length} with the new ones"
             )
-        if not (temperature > 0 and math.isfinite(temperature)):
-            raise ValueError(f"generate: the temperature must be above 0, got {temperature!r}")
-        if top_k is not None and not 1 <= top_k <= self.vocabulary:
-            raise ValueError(f"generate: top_k must be in 1 .. {self.vocabulary}, got {top_k!r}")
-        if generator is not None and not isinstance(generator, Generator):
-            raise TypeError(f"generate: draws come from a zk.Generator, got {type(generator).__name__}")
-        if generator is None and (temperature != 1.0 or top_k is not None):
-            raise TypeError(
-                "generate: a temperature or top_k is given and no generator to draw from.\n"
-                "  expected: generator=zk.Generator(seed)"
-            )
+        check_settings(self, generator, temperature, top_k)
 
 
 def language_model(
@@ -251,25 +240,3 @@ def language_model(
 def _check_positions(model: str, positions: str) -> None:
     if positions not in ("learned", "rotary"):
         raise ValueError(f'{model}: positions must be "learned" or "rotary"; got {positions!r}')
-
-
-def _next(xp: Any, logits: Any, generator: Generator | None, temperature: float, top_k: int | None) -> Any:
-    """The next token of each row of logits (N, vocabulary)."""
-    if generator is None:
-        return xp.argmax(logits, axis=-1)
-    if top_k is not None:
-        least = xp.sort(logits, axis=-1)[:, -top_k][:, None]
-        logits = xp.where(logits >= least, logits, -math.inf)
-    return generator.categorical(logits / temperature).value
-
-
-@contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
-    """A block in which dropout is off; behind it every module is as it was."""
-    before = [(each, each.training) for each in (model, *model.named_modules().values())]
-    model.eval()
-    try:
-        yield
-    finally:
-        for each, training in before:
-            each.training = training

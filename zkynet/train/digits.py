@@ -64,6 +64,15 @@ def batches_of(train: tuple, config: Mapping[str, Any]) -> Batches:
     return Batches(train, config["batch_size"], seed=config["seed"], transform=transform)
 
 
+def pieces_of(test: tuple) -> Batches:
+    """The test digits in pieces so small that BLAS multiplies them by one thread.
+
+    By two it is no faster, and where the machine has other work to do one thread waits for the other: an evaluation
+    then takes fifty times as long.
+    """
+    return Batches(test, 120, shuffle=False)
+
+
 def shifted(batch: Any, generator: Any) -> tuple:
     """The batch with each digit moved by up to one pixel along each axis."""
     from zkynet.data import Shift
