@@ -1,11 +1,15 @@
 """Windows on NumPy: views instead of slices side by side, and everything added up or chosen in place."""
 
+import math
 from itertools import product
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .pooling import Pooling, along, cut, fitting
+
+_PLANES = 16  # offsets in a kernel up to which a plane for each is faster than one axis after the other
+_BLOCK_BYTES = 1 << 21  # of a picture worked on at a time: every offset goes through all of it
 
 
 class NumpyPooling:
@@ -55,12 +59,8 @@ class NumpyPooling:
     def pool_max(self, x, kernel, stride, dilation):
         n = len(kernel)
         out = fitting(x.shape[x.ndim - n :], kernel, stride, dilation)
-        best, which, weight = x, None, 1
-        for i in reversed(range(n)):
-            best, which = _best_along(
-                best, which, weight, np.dtype(np.int32), _spots(i, n, kernel, out, stride, dilation)
-            )
-            weight *= kernel[i]
+        way = _largest_by_planes if math.prod(kernel) <= _PLANES else _largest_by_axes
+        best, which = way(x, kernel, out, stride, dilation)
         if x.dtype.kind == "f" and np.isnan(np.vdot(best, best)):
             return Pooling.pool_max(self, x, kernel, stride, dilation)
         return best, which
@@ -75,16 +75,59 @@ class NumpyPooling:
 
     def pool_place(self, g, which, size, kernel, stride, dilation):
         n = len(kernel)
-        out = g.shape[g.ndim - n :]
-        total = np.zeros((*g.shape[: g.ndim - n], *size), g.dtype)
+        lead, out = g.shape[: g.ndim - n], g.shape[g.ndim - n :]
         alone = all(s >= d * (k - 1) + 1 for s, k, d in zip(stride, kernel, dilation))
-        for k, offset in enumerate(product(*map(range, kernel))):
-            part = self.select(which == k, g)
-            if alone:
-                total[cut(offset, out, stride, dilation)] = part
-            else:
-                total[cut(offset, out, stride, dilation)] += part
+        full = kernel == stride and tuple(size) == tuple(s * t for s, t in zip(stride, out))
+        total = (np.empty if full else np.zeros)((*lead, *size), g.dtype)
+        parts = [(g, which, total)]
+        if which.shape == g.shape and total.nbytes > 2 * _BLOCK_BYTES:
+            rows = math.prod(lead)
+            lines = g.reshape(rows, *out), which.reshape(rows, *out), total.reshape(rows, *size)
+            parts = [tuple(x[block] for x in lines) for block in _blocks(lines[2])]
+        for g, which, target in parts:
+            for k, offset in enumerate(product(*map(range, kernel))):
+                part, spots = self.select(which == k, g), cut(offset, out, stride, dilation)
+                if alone:
+                    target[spots] = part
+                else:
+                    target[spots] += part
         return total
+
+
+def _blocks(pictures):
+    """Slices of the first axis, so few pictures each that they stay in the cache."""
+    step = max(1, _BLOCK_BYTES // max(1, math.prod(pictures.shape[1:]) * pictures.itemsize))
+    return [slice(start, start + step) for start in range(0, len(pictures), step)]
+
+
+def _largest_by_planes(x, kernel, out, stride, dilation):
+    """One offset within the kernel after the other, copied to where its entries stand side by side: a phase plane."""
+    lead = x.shape[: x.ndim - len(kernel)]
+    rows, spots = math.prod(lead), [cut(o, out, stride, dilation) for o in product(*map(range, kernel))]
+    best, which = np.empty((rows, *out), x.dtype), np.empty((rows, *out), np.int32)
+    x = x.reshape(rows, *x.shape[len(lead) :])
+    for block in _blocks(x):
+        part, top = x[block], best[block]
+        top[...] = part[spots[0]]
+        chosen, plane = np.zeros(top.shape, np.uint8), np.empty(top.shape, x.dtype)
+        for k, spot in enumerate(spots[1:], 1):
+            plane[...] = part[spot]
+            better = np.greater(plane, top).view(np.uint8)
+            np.maximum(top, plane, out=top)
+            better *= np.uint8(k)
+            np.maximum(chosen, better, out=chosen)  # a later offset has the larger number
+        which[block] = chosen
+    return best.reshape(*lead, *out), which.reshape(*lead, *out)
+
+
+def _largest_by_axes(x, kernel, out, stride, dilation):
+    """One axis after the other, the last first."""
+    n, which, weight = len(kernel), None, 1
+    for i in reversed(range(n)):
+        spots = _spots(i, n, kernel, out, stride, dilation)
+        x, which = _best_along(x, which, weight, np.dtype(np.int32), spots)
+        weight *= kernel[i]
+    return x, which
 
 
 def _spots(axis, n, kernel, out, stride, dilation):

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from .attention import Attention
 from .entrywise import Entrywise
 from .pooling import Pooling
 
 
-class Portable(Entrywise, Pooling):
+class Portable(Entrywise, Pooling, Attention):
     """What Backend inherits: each method on the standard alone."""
 
     def dtype(self, dtype):

@@ -100,7 +100,7 @@ def test_conv2d_shows_its_settings():
         (lambda: nn.Reshape(2, 3)(np.ones((4, 5))), ShapeError, "6 entries per sample"),
         (lambda: nn.Flatten()(np.float64(1)), ShapeError, "no axis of samples"),
         (lambda: cnn((1, 2, 2), [(4, 1, 0)]), ShapeError, "too little is left"),
-        (lambda: build({"name": "rnn", "settings": {}}), ValueError, "one of .*cnn, fcn"),
+        (lambda: build({"name": "rnn", "settings": {}}), ValueError, "one of .*cnn, .*fcn"),
         (lambda: build({"name": "fcn"}), ValueError, "describes no model"),
     ],
 )

@@ -151,6 +151,7 @@ NORMALISED = (
                         (A([1000.0, 0.0]),), A([1.0, 1.0]), (A([-1.0, 1]),), value=A([0.0, -1000]), why="no overflow"
                     ),
                     Special((A([-inf, 0.0]),), A([0.0, 1.0]), (A([0.0, 0]),), value=A([-inf, 0])),
+                    Special((A([-inf, -inf]),), A([1.0, 0.0]), (A([nan, nan]),), value=A([nan, nan]), why="no limit"),
                 ),
             ),
         )

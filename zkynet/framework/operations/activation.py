@@ -37,10 +37,7 @@ class Softmax(Operator):
         self.axis = axis
 
     def forward(self, xp, x):
-        if xp.is_empty(x, self.axis):
-            return x
-        e = xp.exp(shift(xp, x, self.axis))
-        return e / xp.sum(e, axis=self.axis, keepdims=True)
+        return xp.softmax(x, axis=self.axis)
 
     def vjp_x(self, xp, g, y):
         return y * (g - xp.sum(g * y, axis=self.axis, keepdims=True))

@@ -10,10 +10,10 @@ from ..record import HOST, Tensor, apply, kind_of, shape_of
 from .activation import shift, softmax
 from .comparison import greater, logical_and
 from .constants import backend_of, beside
-from .elementwise import add, multiply, select, subtract
+from .elementwise import add, multiply, select
 from .linalg import linear, matmul
 from .noise import dropout
-from .shape import concat, getitem, matrix_transpose, permute_dims, reshape, stack
+from .shape import matrix_transpose, permute_dims, reshape
 
 
 class MaskedSoftmax(Operator):
@@ -43,6 +43,64 @@ class MaskedSoftmax(Operator):
     def jvp_x(self, xp, t, mask, y):
         t = xp.select(mask, t)
         return y * (t - xp.sum(t * y, axis=self.axis, keepdims=True))
+
+
+class Attention(Operator):
+    """softmax(q @ k^T) @ v and the softmax: for q (..., L, D), k (..., S, D), v (..., S, V) with the same leading axes.
+
+    ``causal``: query i sees keys 0 .. i alone. With the shares p, the softmax, p @ v moves by its moving values, and
+    by moving scores t as p (t - mean), the mean that of a row weighted by p; this map is its own transpose.
+    """
+
+    outputs = 2
+    promotion = "floating"
+
+    def __init__(self, causal=False):
+        self.causal = causal
+
+    def forward(self, xp, q, k, v):
+        return xp.attention(q, k, v, self.causal)
+
+    def vjp_q(self, xp, g, k, v, y):
+        return xp.matmul(self.scores(xp, g, v, y), k)
+
+    def vjp_k(self, xp, g, q, v, y):
+        return xp.matmul(xp.matrix_transpose(self.scores(xp, g, v, y)), q)
+
+    def vjp_v(self, xp, g, y):
+        return xp.matmul(xp.matrix_transpose(y[1]), g[0])
+
+    def together(self, xp, g, wanted, q, k, v, y):
+        """All cotangents by one pass over the scores, where nobody asked for the shares."""
+        if all(wanted) and g[1] is None:
+            return xp.attention_back(g[0], q, k, v, *y, self.causal)
+        g = [xp.zeros_like(like) if part is None else part for part, like in zip(g, y, strict=True)]
+        return (
+            self.vjp_q(xp, g, k, v, y) if wanted[0] else None,
+            self.vjp_k(xp, g, q, v, y) if wanted[1] else None,
+            self.vjp_v(xp, g, y) if wanted[2] else None,
+        )
+
+    def scores(self, xp, g, v, y):
+        """The cotangent of the scores."""
+        return self.moved(xp, xp.matmul(g[0], xp.matrix_transpose(v)) + g[1], y[1])
+
+    def moved(self, xp, t, shares):
+        """How the shares move with scores that move by ``t``."""
+        t = xp.tril(t) if self.causal else t  # of later keys nothing is heard, NaN neither
+        return shares * (t - xp.sum(t * shares, axis=-1, keepdims=True))
+
+    def jvp_q(self, xp, t, k, v, y):
+        shares = self.moved(xp, xp.matmul(t, xp.matrix_transpose(k)), y[1])
+        return xp.matmul(shares, v), shares
+
+    def jvp_k(self, xp, t, q, v, y):
+        shares = self.moved(xp, xp.matmul(q, xp.matrix_transpose(t)), y[1])
+        return xp.matmul(shares, v), shares
+
+    def jvp_v(self, xp, t, y):
+        moved = xp.matmul(y[1], t)
+        return moved, xp.zeros_like(y[1]) + xp.zeros_like(moved[..., :1])
 
 
 def masked_softmax(x, mask, axis=-1) -> Tensor:
@@ -76,8 +134,10 @@ def scaled_dot_product_attention(
             f"scaled_dot_product_attention: shapes do not fit.\n  got:      query {q}, key {k}, value {v}\n"
             "  expected: query (..., L, D), key (..., S, D), value (..., S, V)"
         )
-    scale = 1 / math.sqrt(q[-1] or 1) if scale is None else scale
-    scores = matmul(multiply(query, scale), matrix_transpose(key))
+    query = multiply(query, 1 / math.sqrt(q[-1] or 1) if scale is None else scale)
+    if mask is None and not dropout_rate and _one_step(shapes, causal, query, key, value):
+        return apply(Attention(bool(causal)), query, key, value)[0]
+    scores = matmul(query, matrix_transpose(key))
     keep = _triangle(q[-2], k[-2], query) if causal else None
     if mask is not None:
         if kind_of(mask) == "bool":
@@ -90,6 +150,13 @@ def scaled_dot_product_attention(
     if dropout_rate:
         shares = dropout(shares, dropout_rate, generator)
     return matmul(shares, value)
+
+
+def _one_step(shapes, causal, *arrays) -> bool:
+    """Whether ``Attention`` does it: real numbers, the same leading axes, no key that a causal mask hides from all."""
+    q, k, v = shapes
+    alike = q[:-2] == k[:-2] == v[:-2] and (not causal or q[-2] >= k[-2])
+    return alike and 0 not in (*q, *k) and all(kind_of(x) == "real" for x in arrays)
 
 
 def _triangle(queries, keys, like):
@@ -129,6 +196,37 @@ def _swap(x):
     return permute_dims(x, (*range(n - 3), n - 2, n - 3, n - 1))
 
 
+class Turn(Operator):
+    """c x + s x', where x' has the two features of each pair exchanged: x (..., T, D), c and s (T, D).
+
+    c are the cosines of the angles, s their sines, negative for the first of a pair. Turning back is the transpose.
+    """
+
+    nondifferentiable = ("c", "s")
+
+    def __init__(self, interleaved):
+        self.interleaved = interleaved
+
+    def forward(self, xp, x, c, s):
+        return self.turned(xp, x, c, s)
+
+    def vjp_x(self, xp, g, c, s):
+        return self.turned(xp, g, c, -s)
+
+    def jvp_x(self, xp, t, c, s):
+        return self.turned(xp, t, c, s)
+
+    def turned(self, xp, x, c, s):
+        half = x.shape[-1] // 2
+        if self.interleaved:
+            other = xp.reshape(xp.flip(xp.reshape(x, (*x.shape[:-1], half, 2)), axis=-1), x.shape)
+        else:
+            other = xp.concat([x[..., half:], x[..., :half]], axis=-1)
+        y = x * c
+        y += other * s
+        return y
+
+
 def rotary_embedding(x, positions=None, *, base=10000.0, interleaved=False) -> Tensor:
     """Pairs of features of x (..., T, D) turned by the angle position * base ** (-2 i / D).
 
@@ -144,14 +242,9 @@ def rotary_embedding(x, positions=None, *, base=10000.0, interleaved=False) -> T
         raise ShapeError(f"rotary_embedding: {len(spots)} positions for {steps} steps of x {shape}")
     speeds = base ** (HOST.arange(half) * (-1 / (half or 1)))
     angles = HOST.reshape(HOST.asarray(spots, dtype=HOST.float64), (steps, 1)) * speeds
-    c, s = beside(HOST.cos(angles), x), beside(HOST.sin(angles), x)
+    c, s = HOST.cos(angles), HOST.sin(angles)
     if interleaved:
-        pairs = reshape(x, (*shape[:-1], half, 2))
-        a, b = getitem(pairs, (Ellipsis, 0)), getitem(pairs, (Ellipsis, 1))
+        c, s = (HOST.reshape(HOST.stack(pair, axis=-1), (steps, 2 * half)) for pair in ((c, c), (-s, s)))
     else:
-        a, b = getitem(x, (Ellipsis, slice(0, half))), getitem(x, (Ellipsis, slice(half, None)))
-    first = subtract(multiply(a, c), multiply(b, s))
-    second = add(multiply(a, s), multiply(b, c))
-    if interleaved:
-        return reshape(stack([first, second], axis=-1), shape)
-    return concat([first, second], axis=-1)
+        c, s = HOST.concat([c, c], axis=-1), HOST.concat([-s, s], axis=-1)
+    return apply(Turn(bool(interleaved)), x, beside(c, x), beside(s, x))

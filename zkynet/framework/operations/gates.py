@@ -73,17 +73,26 @@ class GeluTanh(Gated):
     LINEAR, CUBIC = 2 * SQRT_2_OVER_PI, 2 * SQRT_2_OVER_PI * 0.044715
 
     def gate(self, xp, x):
-        return xp.sigmoid(self.cubic(x, x * x))
+        return 1 / (1 + self.falling(xp, x, x * x))
 
     def vjp_x(self, xp, g, x):
         square = x * x
-        e = xp.exp(-self.cubic(x, square))  # one exponential for the gate, 1 - gate and their product
+        e = self.falling(xp, x, square)  # one exponential for the gate, 1 - gate and their product
         gate = 1 / (1 + e)
-        steepness = xp.multiply_no_nan(gate * xp.multiply_no_nan(gate, e), self.LINEAR + 3 * self.CUBIC * square)
-        return g * (gate + xp.multiply_no_nan(steepness, x))
+        square *= 3 * self.CUBIC
+        square += self.LINEAR
+        slope = xp.multiply_no_nan(gate, e)
+        slope *= gate
+        slope = xp.multiply_no_nan(xp.multiply_no_nan(slope, square), x)
+        slope += gate
+        return g * slope
 
-    def cubic(self, x, square):
-        return x * (self.LINEAR + self.CUBIC * square)
+    def falling(self, xp, x, square):
+        """1 / gate - 1. In place, as above: new arrays of their size cost more than the sums."""
+        inner = square * -self.CUBIC
+        inner -= self.LINEAR
+        inner *= x
+        return xp.exp(inner)
 
 
 class Squareplus(Elementwise):

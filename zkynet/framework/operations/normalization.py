@@ -34,7 +34,8 @@ class Standardize(Operator):
         middle = xp.mean(x, axis=self.axis, keepdims=True)
         apart = x - middle
         spread = xp.mean(apart * apart, axis=self.axis, keepdims=True)
-        return apart * (1 / xp.sqrt(spread + self.eps)), middle, spread
+        apart *= 1 / xp.sqrt(spread + self.eps)
+        return apart, middle, spread
 
     def vjp_x(self, xp, g, x_spec, y):
         (gy, gm, gv), (y, _, spread) = g, y
@@ -42,7 +43,10 @@ class Standardize(Operator):
         root = xp.sqrt(spread + self.eps)
         level = self.mean(xp, gy) - share * (gm * root)
         slope = self.mean(xp, gy * y) - (2 * share) * (gv * (spread + self.eps))
-        return (gy - level - y * slope) / root
+        moved = gy - level
+        moved -= y * slope
+        moved *= 1 / root
+        return moved
 
     def jvp_x(self, xp, t, y):
         y, _, spread = y
