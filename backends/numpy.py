@@ -128,6 +128,13 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, Mutable, Backen
 
     # ---- what NumPy wraps in Python, called directly: a microsecond each, in every step ----
 
+    def full(self, shape, fill_value, dtype=None):
+        if dtype is None or type(fill_value) is not float:
+            return np.full(shape, fill_value, dtype)
+        x = np.empty(shape, dtype)
+        x.fill(fill_value)
+        return x
+
     def reshape(self, x, shape, copy=None):
         return x.reshape(shape)
 

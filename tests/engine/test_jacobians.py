@@ -222,3 +222,12 @@ def test_hessian_between_two_products():
     by_hand = (a * (p * (1 - p))[:, None]).T @ a / 30
     loss = lambda w: op.mean(op.log1p(op.exp(-labels * (a @ w))))  # noqa: E731
     np.testing.assert_allclose(zk.hessian(loss)(w), by_hand, rtol=1e-12)
+
+
+@pytest.mark.parametrize("step", [op.tanh, op.relu, lambda h: h * h, op.sqrt, lambda h: h + 1.0, lambda h: 2.0 / h])
+def test_one_entrywise_step_behind_a_product(step):
+    x = np.array([0.3, -0.4, 0.5, 0.1])
+    with np.errstate(invalid="ignore"):
+        f = lambda x: step(W1 @ x)  # noqa: E731
+        found, pull = zk.jacobian(f, mode="rev")(x), zk.vjp(f, x)[1]
+    np.testing.assert_allclose(found, np.stack([pull(row)[0] for row in np.eye(7)]), rtol=1e-12)

@@ -85,7 +85,7 @@ def _direction(mode, outputs, leaves, holomorphic, f):
         raise NotDifferentiableError("jacobian: a complex output of real inputs needs mode='fwd'")
     if mode != "auto":
         return mode
-    rows, columns = sum(_size(y) for y in outputs), sum(_size(x) for x in leaves)
+    rows, columns = sum([_size(y) for y in outputs]), sum([_size(x) for x in leaves])
     return "fwd" if real_to_complex or columns < rows else "rev"
 
 
@@ -98,12 +98,20 @@ def _size(x: Tensor) -> int:
 
 
 def _bytes(x: Tensor) -> int:
+    """The bytes of an entry, 16 of a complex one."""
+    record = x.record
+    if record is not None and record.dtype in record.xp.real_dtypes:
+        return getattr(record.dtype, "itemsize", 8)
     return getattr(getattr(x._value, "dtype", None), "itemsize", 8) if not _is_complex(x) else 16
 
 
 def _check_size(outputs, leaves, f) -> int:
     """The bytes of the whole Jacobian; JacobianTooLargeError where they are too many."""
-    total = sum(_size(y) * _size(x) * max(_bytes(y), _bytes(x)) for y in outputs for x in leaves)
+    columns = [(_size(x), _bytes(x)) for x in leaves]
+    total = 0
+    for y in outputs:
+        rows, width = _size(y), _bytes(y)
+        total += sum([rows * n * max(width, bytes_) for n, bytes_ in columns])
     limit = memory_limit()
     if total > limit:
         raise JacobianTooLargeError(

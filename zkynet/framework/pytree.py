@@ -7,16 +7,28 @@ class method or method ``tree_unflatten(self, children)``, which gives the conta
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
+
+
+@lru_cache(256)
+def _holds_nothing(cls: type) -> bool:
+    """Whether the instances of a class are leaves, all of them."""
+    if issubclass(cls, type):
+        return False
+    container = issubclass(cls, (dict, tuple, list)) or hasattr(cls, "tree_flatten") or dataclasses.is_dataclass(cls)
+    return not container
 
 
 def children_of(node: Any) -> tuple[list, list] | None:
     """The names and the children of a container; None for a leaf."""
     cls = type(node)
-    if node is None:
-        return [], []
     if cls is tuple or cls is list:
         return list(range(len(node))), list(node)
+    if node is None:
+        return [], []
+    if _holds_nothing(cls):
+        return None
     if isinstance(node, dict):
         return list(node), list(node.values())
     if isinstance(node, tuple) and hasattr(node, "_fields"):

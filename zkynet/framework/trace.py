@@ -69,6 +69,8 @@ class Trace:
                 lift = tensor_of(x, Record(_leaf, (), _NOTHING, (), None, HOST))
                 self.leaves.append(lift)
                 tree = pytree.LEAF
+            elif type(x) in backends.BACKEND_BY_TYPE or type(x) is Tensor:
+                lift, tree = self._leaf(x, lambda n=n: _argument(f, n))
             elif hasattr(x, "named_parameters"):
                 lift, tree = x, self._bind(x, lambda path, n=n: _argument(f, n) + path, "", bound)
             else:
@@ -92,11 +94,13 @@ class Trace:
         if isinstance(x, Parameter):
             self._bind_one(x, lambda: name(path), bound)
             return x, pytree.LEAF
-        leaf = lifted(x, lambda: name(path))
+        return self._leaf(x, lambda: name(path))
+
+    def _leaf(self, x, name):
+        leaf = lifted(x, name)
         self.leaves.append(leaf)
-        return tensor_of(
-            leaf._value, leaf.record
-        ), pytree.LEAF  # one of its own: the function may assign to its entries
+        # A Tensor of its own: the function may assign to its entries.
+        return tensor_of(leaf._value, leaf.record), pytree.LEAF
 
     def _bind(self, module, name, path, bound) -> pytree.Treedef:
         """Bind the Parameters of a Module, which stays itself; its gradient is a dict."""

@@ -118,7 +118,10 @@ def _on_host(c):
 def _is_complex(x: Tensor) -> bool:
     value = x._value
     kind = type(value)
-    return kind is complex if kind in PYTHON_NUMBERS else backends.backend_of(value).is_complex(value.dtype)
+    if kind in PYTHON_NUMBERS:
+        return kind is complex
+    xp = backends.backend_of(value)
+    return value.dtype not in xp.real_dtypes and xp.is_complex(value.dtype)
 
 
 def _output(y, what, holomorphic, f) -> Tensor:
@@ -162,6 +165,8 @@ def _check_inexact(value, what, f, complex_allowed):
         inexact, is_complex, dtype = kind is not bool, kind is complex, kind.__name__
     else:
         xp = backends.backend_of(value)
+        if value.dtype in xp.real_dtypes:
+            return
         inexact, is_complex, dtype = xp.is_inexact(value.dtype), xp.is_complex(value.dtype), value.dtype
     if not inexact:
         raise NotDifferentiableError(
@@ -191,9 +196,10 @@ def value_and_grad(f: Callable, argnums=0, *, has_aux=False, holomorphic=False) 
     outputs, and for outputs that are not scalar.
     """
 
-    argnums = as_argnums(argnums)
+    return wraps(f)(_value_and_gradient(f, as_argnums(argnums), has_aux, holomorphic))
 
-    @wraps(f)
+
+def _value_and_gradient(f, argnums, has_aux=False, holomorphic=False) -> Callable:
     def value_and_gradient(*args, **kwargs):
         trace = Trace(f, args, argnums)
         result, aux = _with_aux(trace.run(f, kwargs), has_aux, "grad", f)
@@ -438,4 +444,10 @@ def _no_tangent(y, traced, lead):
 def hvp(f: Callable, args, vectors):
     """The product of the Hessian of a scalar ``f`` with ``vectors``, forward over reverse; a tuple, one an argument."""
     _check_sequences("hvp", args, vectors, "vectors")
-    return _pushed(grad(f, tuple(range(len(args)))), args, vectors, False)[2]
+    both = _value_and_gradient(f, tuple(range(len(args))))
+
+    def gradient(*args):
+        return both(*args)[1]
+
+    gradient.__name__, gradient.__wrapped__ = title_of(f), f  # for messages
+    return _pushed(gradient, args, vectors, False)[2]
