@@ -6,6 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from types import MemberDescriptorType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -153,8 +154,10 @@ class Module(Function):
                         raise ValueError(f"{type(self).__name__}: two things in it have the path {path!r}; rename one")
                     found[path] = node
                 continue
-            for name, child in reversed(_children(node)):
-                stack.append((f"{path}.{name}" if path else str(name), child))
+            below = _children(node)
+            if below:
+                before = path + "." if path else ""
+                stack += [(f"{before}{name}", child) for name, child in reversed(below)]
         return found
 
     def named_parameters(self) -> dict[str, Parameter]:
@@ -334,17 +337,20 @@ def _in_short(x) -> str:
 
 def _children(node) -> list[tuple[Any, Any]]:
     """The named things in a module or a container that are, or may hold, modules and possessions."""
-    if isinstance(node, (list, tuple, deque)):
+    cls = type(node)
+    if cls is tuple or cls is list:  # the most frequent ones first: this runs twice in every training step
         items: Any = enumerate(node)
     elif isinstance(node, dict):
         items = node.items()
+    elif isinstance(node, (list, tuple, deque)):
+        items = enumerate(node)
     elif isinstance(node, (set, frozenset)):
         if any(isinstance(x, (Possession, Module)) for x in node):
             raise TypeError("modules and parameters in a set have no order, and so no names: keep them in a list")
         return []
     else:
-        fixed = _fixed_names(type(node))
-        items = vars(node).items() if hasattr(node, "__dict__") else ()
+        fixed = _fixed_names(cls)
+        items = node.__dict__.items() if hasattr(node, "__dict__") else ()
         declared = getattr(node, "_params", None)
         if type(declared) is dict and isinstance(node, Module):  # owned under its own name
             items = [*declared.items(), *(item for item in items if item[0] != "_params")]
@@ -361,14 +367,9 @@ _PLAIN = frozenset((int, float, str, bool, type(None)))  # the most frequent of 
 _INSIDE = (Possession, Module, list, tuple, dict, deque, set, frozenset)
 
 
-_fixed: WeakKeyDictionary = WeakKeyDictionary()
-
-
+@lru_cache(512)
 def _fixed_names(cls) -> list[str]:
     """What a class holds for its instances beside their ``__dict__``: slots, and possessions and modules of its own."""
-    names = _fixed.get(cls)
-    if names is None:
-        kinds = (Possession, Module, MemberDescriptorType)
-        found = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
-        names = _fixed[cls] = [name for name, value in found.items() if isinstance(value, kinds)]
-    return names
+    kinds = (Possession, Module, MemberDescriptorType)
+    found = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+    return [name for name, value in found.items() if isinstance(value, kinds)]
