@@ -354,4 +354,4 @@ def test_many_files_of_one_kind_are_named_once(tmp_path):
     for name in ("a.png", "b-1.svg", *(f"step-{k:04}.png" for k in range(5))):
         (folder.path / name).write_bytes(b"")
     (folder.path / "checkpoints").mkdir()
-    assert folder.contents() == ["a.png", "b-1.svg", "checkpoints/", "step-*.png (5)"]
+    assert folder.contents == ["a.png", "b-1.svg", "checkpoints/", "step-*.png (5)"]

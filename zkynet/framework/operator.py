@@ -25,10 +25,10 @@ def parameters_of(method) -> tuple[list[str], bool, bool]:
     Of a plain function its code tells them, in a fiftieth of the time of ``inspect``: there are hundreds of them.
     """
     code = getattr(method, "__code__", None)
-    if code is not None and not method.__dict__ and not method.__defaults__:
-        if not code.co_kwonlyargcount and not code.co_flags & inspect.CO_VARKEYWORDS:
-            star = bool(code.co_flags & inspect.CO_VARARGS)
-            return list(code.co_varnames[: code.co_argcount + star]), star, True
+    plain = code is not None and not method.__dict__ and not method.__defaults__
+    if plain and not code.co_kwonlyargcount and not code.co_flags & inspect.CO_VARKEYWORDS:
+        star = bool(code.co_flags & inspect.CO_VARARGS)
+        return list(code.co_varnames[: code.co_argcount + star]), star, True
     found = list(inspect.signature(method).parameters.values())
     star = any(p.kind is p.VAR_POSITIONAL for p in found)
     inputs = found[2:]

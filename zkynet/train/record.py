@@ -38,7 +38,7 @@ class RunFolder:
 
     @property
     def contents(self) -> list[str]:
-        """The files and folders of the run, as they are called; many of one kind, ``step-0017.png``, as ``step-*.png``."""
+        """The files and folders of the run; of many like ``step-0017.png`` the kind, ``step-*.png (11)``."""
         names = [each.name for each in self.path.iterdir() if not each.name.startswith(".")]
         kinds: dict[str, list[str]] = {}
         for name in sorted(names):
