@@ -337,7 +337,7 @@ def _in_short(x) -> str:
 
 def _children(node) -> list[tuple[Any, Any]]:
     """The named things in a module or a container that are, or may hold, modules and possessions."""
-    cls = type(node)
+    cls: Any = type(node)
     if cls is tuple or cls is list:  # the most frequent ones first: this runs twice in every training step
         items: Any = enumerate(node)
     elif isinstance(node, dict):

@@ -24,7 +24,7 @@ def parameters_of(method) -> tuple[list[str], bool, bool]:
 
     Of a plain function its code tells them, in a fiftieth of the time of ``inspect``: there are hundreds of them.
     """
-    code = getattr(method, "__code__", None)
+    code: Any = getattr(method, "__code__", None)
     plain = code is not None and not method.__dict__ and not method.__defaults__
     if plain and not code.co_kwonlyargcount and not code.co_flags & inspect.CO_VARKEYWORDS:
         star = bool(code.co_flags & inspect.CO_VARARGS)

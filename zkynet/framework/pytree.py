@@ -22,7 +22,7 @@ def _holds_nothing(cls: type) -> bool:
 
 def children_of(node: Any) -> tuple[list, list] | None:
     """The names and the children of a container; None for a leaf."""
-    cls = type(node)
+    cls: Any = type(node)
     if cls is tuple or cls is list:
         return list(range(len(node))), list(node)
     if node is None:

@@ -449,5 +449,5 @@ def hvp(f: Callable, args, vectors):
     def gradient(*args):
         return both(*args)[1]
 
-    gradient.__name__, gradient.__wrapped__ = title_of(f), f  # for messages
+    vars(gradient)["__wrapped__"], gradient.__name__ = f, title_of(f)  # for messages
     return _pushed(gradient, args, vectors, False)[2]
