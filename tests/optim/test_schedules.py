@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import zkynet as zk
-from zkynet.optim import SGD, Adam, schedules
+from zkynet.optim import SGD, Adam, rates
 from zkynet.optim.schedules import (
     Chain,
     Constant,
@@ -193,7 +193,7 @@ def test_a_schedule_that_gives_no_rate_is_refused(rate):
 
 def test_a_step_without_a_number_is_refused():
     with pytest.raises(TypeError, match="compiled_step"):
-        schedules.check_rate(Constant(0.1), np.array(3.0))
+        rates.check_rate(Constant(0.1), np.array(3.0))
 
 
 @pytest.mark.parametrize(

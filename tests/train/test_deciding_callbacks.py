@@ -289,7 +289,7 @@ def test_a_schedule_is_multiplied():
         lambda plateau: plateau,
         lambda plateau: WarmUp(plateau, 1),
         lambda plateau: Chain((0.1, WarmUp(plateau, 1)), (1,)),
-        lambda plateau: optim.schedules.scaled(plateau, 1.0),
+        lambda plateau: optim.rates.scaled(plateau, 1.0),
     ],
 )
 def test_the_plateau_of_an_optimizer_is_told_the_figure(schedule):

@@ -1,6 +1,9 @@
 """Optimizers: how parameters follow their gradients. One source for every backend."""
 
-from zkynet.optim import schedules
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from zkynet.optim.accumulate import Accumulate
 from zkynet.optim.adagrad import Adadelta, Adagrad
 from zkynet.optim.adam import Adam, AdamW, NAdam
@@ -13,6 +16,9 @@ from zkynet.optim.muon import Muon
 from zkynet.optim.optimizer import Optimizer
 from zkynet.optim.rmsprop import RMSprop
 from zkynet.optim.sgd import SGD
+
+if TYPE_CHECKING:
+    from zkynet.optim import schedules
 
 __all__ = [
     "EMA",
@@ -35,3 +41,11 @@ __all__ = [
     "save_state",
     "schedules",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "schedules":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib  # most runs have a plain number for a rate
+
+    return importlib.import_module("zkynet.optim.schedules")

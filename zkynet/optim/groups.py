@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from zkynet.framework.computation_graph import Parameter
-from zkynet.optim.schedules import scaled
+from zkynet.optim.rates import scaled
 
 if TYPE_CHECKING:
     from zkynet.optim.optimizer import Optimizer

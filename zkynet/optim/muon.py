@@ -10,7 +10,7 @@ from zkynet.framework.computation_graph import Parameter
 from zkynet.optim.adam import AdamW, checked_betas
 from zkynet.optim.groups import GroupsLike
 from zkynet.optim.optimizer import Optimizer
-from zkynet.optim.schedules import Rate
+from zkynet.optim.rates import Rate
 
 SIZES = ("rms", "ratio")
 

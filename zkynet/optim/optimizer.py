@@ -14,7 +14,7 @@ from zkynet.framework.computation_graph import Module, Parameter
 from zkynet.optim.arrays import array_and_gradient, backend_of, by_backend, check_names, module, moved, put
 from zkynet.optim.decay import penalized, shrunk
 from zkynet.optim.groups import Groups, GroupsLike
-from zkynet.optim.schedules import Rate, check_rate
+from zkynet.optim.rates import Rate, check_rate
 
 # The parameters of a model, the settings they were assigned for, and the optimizer of each.
 Assigned = tuple[dict[str, Parameter], dict[str, Any], dict[str, Any]]

@@ -9,35 +9,12 @@ PyTorch. Plateau alone depends on more than the step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
-Schedule = Callable[[int], float]
-Rate = float | Schedule
-
-
-def check_rate(schedule: Schedule, step: int) -> float:
-    """The learning rate that ``schedule`` gives after ``step`` updates, checked."""
-    if not isinstance(step, int):
-        raise TypeError(
-            "a schedule is a function of the number of updates, an int.\n"
-            f"  got:      {step!r}\n"
-            "A step that is compiled by hand has no number yet: zk.train.compiled_step keeps it outside."
-        )
-    rate = schedule(step)
-    if not _is_rate(rate):
-        raise ValueError(
-            f"{schedule!r} gave no learning rate after {step} updates.\n"
-            f"  got:      {rate!r}\n  expected: a finite number of at least 0"
-        )
-    return float(rate)
-
-
-def scaled(rate: Rate, factor: float) -> Rate:
-    """``factor`` times a learning rate, a number or a schedule."""
-    return Product(rate, factor) if callable(rate) else rate * factor
+from zkynet.optim.rates import Rate, is_rate
 
 
 def _at(rate: Rate, step: int) -> float:
@@ -58,10 +35,6 @@ def _is_count(n: Any) -> bool:
     return isinstance(n, Integral) and int(n) >= 1
 
 
-def _is_rate(x: Any) -> bool:
-    return isinstance(x, Real) and math.isfinite(x) and float(x) >= 0
-
-
 _COUNT = "an int of at least 1"
 _RATE = "a finite number of at least 0"
 
@@ -73,7 +46,7 @@ class Constant:
     lr: float
 
     def __post_init__(self) -> None:
-        _check(self, lr=(_is_rate(self.lr), _RATE))
+        _check(self, lr=(is_rate(self.lr), _RATE))
 
     def __call__(self, step: int) -> float:
         return self.lr
@@ -88,8 +61,8 @@ class Step:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _check(self, lr=(_is_rate(self.lr), _RATE), every=(_is_count(self.every), _COUNT))
-        _check(self, factor=(_is_rate(self.factor), _RATE))
+        _check(self, lr=(is_rate(self.lr), _RATE), every=(_is_count(self.every), _COUNT))
+        _check(self, factor=(is_rate(self.factor), _RATE))
 
     def __call__(self, step: int) -> float:
         return self.lr * self.factor ** (step // self.every)
@@ -104,7 +77,7 @@ class MultiStep:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _check(self, lr=(_is_rate(self.lr), _RATE), factor=(_is_rate(self.factor), _RATE))
+        _check(self, lr=(is_rate(self.lr), _RATE), factor=(is_rate(self.factor), _RATE))
         _check(self, milestones=(all(_is_count(m) for m in self.milestones), "ints of at least 1"))
 
     def __call__(self, step: int) -> float:
@@ -119,7 +92,7 @@ class Exponential:
     factor: float
 
     def __post_init__(self) -> None:
-        _check(self, lr=(_is_rate(self.lr), _RATE), factor=(_is_rate(self.factor), _RATE))
+        _check(self, lr=(is_rate(self.lr), _RATE), factor=(is_rate(self.factor), _RATE))
 
     def __call__(self, step: int) -> float:
         return self.lr * self.factor**step
@@ -135,8 +108,8 @@ class Polynomial:
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, lr=(_is_rate(self.lr), _RATE), steps=(_is_count(self.steps), _COUNT))
-        _check(self, power=(_is_rate(self.power), _RATE), end=(_is_rate(self.end), _RATE))
+        _check(self, lr=(is_rate(self.lr), _RATE), steps=(_is_count(self.steps), _COUNT))
+        _check(self, power=(is_rate(self.power), _RATE), end=(is_rate(self.end), _RATE))
 
     def __call__(self, step: int) -> float:
         left = 1 - min(step, self.steps) / self.steps
@@ -155,8 +128,8 @@ class Cosine:
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, lr=(_is_rate(self.lr), _RATE), steps=(_is_count(self.steps), _COUNT))
-        _check(self, end=(_is_rate(self.end), _RATE))
+        _check(self, lr=(is_rate(self.lr), _RATE), steps=(_is_count(self.steps), _COUNT))
+        _check(self, end=(is_rate(self.end), _RATE))
 
     def __call__(self, step: int) -> float:
         return _cosine(self.lr, self.end, min(step, self.steps) / self.steps)
@@ -175,8 +148,8 @@ class WarmUp:
     start: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, lr=(callable(self.lr) or _is_rate(self.lr), f"{_RATE}, or a schedule"))
-        _check(self, steps=(_is_count(self.steps), _COUNT), start=(_is_rate(self.start), _RATE))
+        _check(self, lr=(callable(self.lr) or is_rate(self.lr), f"{_RATE}, or a schedule"))
+        _check(self, steps=(_is_count(self.steps), _COUNT), start=(is_rate(self.start), _RATE))
 
     def __call__(self, step: int) -> float:
         factor = self.start + (1 - self.start) * min(step + 1, self.steps) / self.steps
@@ -205,7 +178,7 @@ class OneCycle:
     end_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        _check(self, lr=(_is_rate(self.lr), _RATE), steps=(_is_count(self.steps), _COUNT))
+        _check(self, lr=(is_rate(self.lr), _RATE), steps=(_is_count(self.steps), _COUNT))
         _check(self, rise=(0 <= self.rise <= 1, "between 0 and 1"))
         _check(self, start_factor=(self.start_factor > 0, "above 0"), end_factor=(self.end_factor > 0, "above 0"))
 
@@ -293,10 +266,10 @@ class Plateau:
     state: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check(self, lr=(_is_rate(self.lr), _RATE), factor=(0 < self.factor < 1, "between 0 and 1"))
+        _check(self, lr=(is_rate(self.lr), _RATE), factor=(0 < self.factor < 1, "between 0 and 1"))
         _check(self, patience=(self.patience >= 0, "at least 0"), cooldown=(self.cooldown >= 0, "at least 0"))
-        _check(self, best=(self.best in ("min", "max"), "'min' or 'max'"), least=(_is_rate(self.least), _RATE))
-        _check(self, threshold=(_is_rate(self.threshold), _RATE))
+        _check(self, best=(self.best in ("min", "max"), "'min' or 'max'"), least=(is_rate(self.least), _RATE))
+        _check(self, threshold=(is_rate(self.threshold), _RATE))
         self.state = {"lr": float(self.lr), "best": None, "bad": 0, "cooldown": 0}
 
     def __call__(self, step: int) -> float:

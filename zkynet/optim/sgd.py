@@ -6,7 +6,7 @@ from typing import Any
 
 from zkynet.optim.groups import GroupsLike
 from zkynet.optim.optimizer import Optimizer
-from zkynet.optim.schedules import Rate
+from zkynet.optim.rates import Rate
 
 
 class SGD(Optimizer):
