@@ -1,6 +1,7 @@
 """The code of docs/training.md runs, and says what is beside it."""
 
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -16,11 +17,20 @@ def guide(checkout):
     return (checkout / "docs" / "training.md").read_text(encoding="utf-8")
 
 
-def test_the_guide_runs(guide, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def _run_blocks(guide):
     space: dict = {}
     for number, block in enumerate(BLOCK.findall(guide)):
         exec(compile(block, f"docs/training.md, block {number}", "exec"), space)
+    return space
+
+
+def test_the_guide_runs(guide, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
+    try:
+        space = _run_blocks(guide)
+    finally:
+        signal.signal(signal.SIGINT, before)
     said = capsys.readouterr().out
     losses = [each["loss"] for each in space["history"]]
     for epoch, loss in enumerate(losses, start=1):  # of the loop in ten lines, which prints
