@@ -19,6 +19,15 @@ BROKEN = np.array([[1.3, -2.4, 3.7], [0.6, -1.2, 4.4]])
 WHOLE = np.array([[2, -1, 3], [0, 1, -2]])
 PARTS_OF = numbers(27, 2, 4)
 
+
+def quotients(xp, g, a, b, square):
+    return g * (b / square), g * (-a / square)
+
+
+def kept_apart(xp, g, a, b, square):
+    return quotients(xp, g, a, b, xp.where(square == 0, 1, square))
+
+
 ex, tr, ar, ls, re, ga = exponential, trigonometric, arithmetic, log_space, rectifiers, gates
 
 
@@ -67,13 +76,18 @@ CURVES = (
     ),
     Mutant(
         "atan2: divides by 0",
-        *(tr.Atan2, "vjp_a", lambda self, xp, g, a, b: g * (b / (a * a + b * b))),
+        *(tr.Atan2, "together", lambda self, xp, g, wanted, a, b, y: quotients(xp, g, a, b, a * a + b * b)),
         point("atan2: the origin"),
     ),
     Mutant(
         "atan2: squares overflow",
-        *(tr.Atan2, "vjp_a", lambda self, xp, g, a, b: g * (b / xp.where(a * a + b * b == 0, 1, a * a + b * b))),
+        *(tr.Atan2, "together", lambda self, xp, g, wanted, a, b, y: kept_apart(xp, g, a, b, a * a + b * b)),
         point("atan2: far out"),
+    ),
+    Mutant(
+        "atan2: both alike",
+        *(tr.Atan2, "together", lambda self, xp, g, wanted, a, b, y: [g * b / (a * a + b * b)] * 2),
+        grads(op.atan2, X, P),
     ),
     Mutant("sinh: sinh", tr.Sinh, "vjp_x", lambda self, xp, g, x: g * xp.sinh(x), grads(op.sinh, X)),
     Mutant("cosh: minus, as of cos", tr.Cosh, "vjp_x", lambda self, xp, g, x: -g * xp.sinh(x), grads(op.cosh, X)),

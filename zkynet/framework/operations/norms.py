@@ -27,7 +27,7 @@ class VectorNorm(Reduction):
         super().__init__(axis, keepdims)
 
     def forward(self, xp, x):
-        size = xp.abs(x)
+        size = xp.abs(x) if self.ord != 2 or xp.is_complex(x.dtype) else x
         if self.ord == 2:
             y = xp.sqrt(xp.sum(size * size, axis=self.axis, keepdims=True))
             y = self.rescued(xp, size, y) if 0 not in x.shape else y
@@ -52,11 +52,13 @@ class VectorNorm(Reduction):
         lost = (y < small) | ~xp.isfinite(y)
         if not xp.is_traced(y) and not bool(xp.any(lost)):
             return y
-        return xp.where(lost, self.scaled(xp, size), y)
+        return xp.where(lost, self.scaled(xp, xp.abs(size)), y)
 
     def vjp_x(self, xp, g, x, y, y_spec):
         y = xp.reshape(y, kept_shape(x.shape, self.axis))
         g = xp.reshape(g, lead_shape(g, y_spec) + kept_shape(x.shape, self.axis))
+        if self.ord == 2:  # x is 0 where y is: the mask is that of the rows
+            return self.slope(xp, x, y) * xp.select(y != 0, g)
         return xp.select(self.smooth(x, y), g * self.slope(xp, x, y))
 
     def jvp_x(self, xp, t, x, y):

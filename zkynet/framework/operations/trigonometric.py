@@ -86,6 +86,16 @@ class Atan2(Elementwise):
         a, b = a / m, b / m
         return xp.multiply_no_nan(xp.select(alive, g), -a / (a * a + b * b) / m)
 
+    def together(self, xp, g, wanted, a, b, y):
+        """Both cotangents, with what they share computed once."""
+        alive, m = extent(xp, a, b)
+        a, b = a / m, b / m
+        g, share = xp.select(alive, g), 1 / (a * a + b * b) / m
+        return (
+            xp.multiply_no_nan(g, b * share) if wanted[0] else None,
+            xp.multiply_no_nan(g, -a * share) if wanted[1] else None,
+        )
+
 
 def extent(xp, a, b):
     """Where the point (b, a) has a direction that varies, and the larger of its coordinates there (1 elsewhere)."""
