@@ -8,14 +8,17 @@ class Attention:
         """exp(x) / sum(exp(x)) over ``axis``, negative or a tuple of such; NaN where infinities tie. Under errstate."""
         if self.is_empty(x, axis):
             return x
+        e = self.exp(self.below_top(x, axis))
+        return e / self.sum(e, axis=axis, keepdims=True)
+
+    def below_top(self, x, axis):
+        """x less its largest entry over ``axis``, which may be infinite; NaN where infinities tie for it."""
         top = self.max(x, axis=axis, keepdims=True)
         if not self.is_traced(top) and bool(self.all(self.isfinite(top))):
-            e = self.exp(x - top)
-        else:
-            z = self.shifted(x, top)
-            ties = self.sum(self.astype(z == 0, x.dtype), axis=axis, keepdims=True)
-            e = self.exp(self.where(self.isinf(top) & (ties > 1), self._scalar(self.nan, x), z))
-        return e / self.sum(e, axis=axis, keepdims=True)
+            return x - top
+        z = self.shifted(x, top)
+        ties = self.sum(self.astype(z == 0, x.dtype), axis=axis, keepdims=True)
+        return self.where(self.isinf(top) & (ties > 1), self._scalar(self.nan, x), z)
 
     def attention(self, q, k, v, causal):
         """The mean of ``v`` (..., S, V) for each of ``q`` (..., L, D), and its shares, softmax(q k^T) (..., L, S).

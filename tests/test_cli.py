@@ -12,7 +12,6 @@ import pytest
 import zkynet
 from support import backends as backends_here
 from zkynet.cli import COMMANDS, main
-from zkynet.cli.progress import EpochLines, figure
 from zkynet.train.tasks import TASKS
 
 
@@ -193,41 +192,3 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
         assert process.stdout.readline().startswith("digits")
         process.stdout.close()
         assert process.stderr.read() == "" and process.wait(timeout=300) == 1
-
-
-class Run:
-    """What EpochLines reads of a Trainer."""
-
-    epochs, batches = 12, 45
-
-    def __init__(self, epoch, batch=0, of_batch=0.0, **figures):
-        self.epoch, self.batch, self.loss = epoch, batch, of_batch
-        self.figures = {"epoch": epoch, **figures, "seconds": 1.5}
-
-
-def test_a_terminal_sees_a_line_that_moves(capsys):
-    lines = EpochLines(moving=True)
-    lines.names, lines.shown, lines.interval = {"accuracy": "test accuracy"}, ("loss", "accuracy"), 0
-    lines.on_step_end(Run(3, 5, 1.23456))
-    lines.on_step_end(Run(3, 45, 0.5))
-    lines.on_epoch_end(Run(3, loss=0.25, validation_loss=1.0, accuracy=0.9))
-    lines.on_epoch_end(Run(12, loss=0.25, validation_loss=1.0, accuracy=0.9))
-    lines.on_run_end(Run(12))
-    out = capsys.readouterr().out
-    assert out.startswith("epoch 3/12  batch 5/45  loss 1.2346\repoch 3/12  batch 45/45  loss 0.5000")
-    assert out.endswith(
-        "\repoch  3/12  train loss 0.2500  test accuracy 0.9000  1.50 s\n"
-        "epoch 12/12  train loss 0.2500  test accuracy 0.9000  1.50 s\n"
-    )
-
-
-def test_all_figures_that_are_numbers_are_shown_unless_some_are_named(capsys):
-    EpochLines(moving=False).on_epoch_end(Run(1, loss=0.25, text="no", validation_loss=3e-5, right=7))
-    assert capsys.readouterr().out == "epoch  1/12  train loss 0.2500  validation loss 3e-05  right 7  1.50 s\n"
-
-
-@pytest.mark.parametrize(
-    "value, text", [(0.97771, "0.9777"), (0.0, "0.0000"), (1e-5, "1e-05"), (2.5e7, "2.5e+07"), (359, "359")]
-)
-def test_figures(value, text):
-    assert figure(value) == text

@@ -14,7 +14,6 @@ from support import backends as backends_here
 from zkynet import io
 from zkynet.cli import main
 from zkynet.train import On
-from zkynet.train.record import RunFolder
 from zkynet.train.tasks import run as running
 
 SHORT = ["--batch-size", "120", "--epochs"]
@@ -347,11 +346,3 @@ def test_a_run_that_has_nothing_to_generate(finished, capsys):
         "",
         "zkynet: error: a run of the task digits has nothing to generate\n",
     )
-
-
-def test_many_files_of_one_kind_are_named_once(tmp_path):
-    folder = RunFolder(tmp_path / "run")
-    for name in ("a.png", "b-1.svg", *(f"step-{k:04}.png" for k in range(5))):
-        (folder.path / name).write_bytes(b"")
-    (folder.path / "checkpoints").mkdir()
-    assert folder.contents == ["a.png", "b-1.svg", "checkpoints/", "step-*.png (5)"]

@@ -204,7 +204,8 @@ def test_the_rate_rises_and_falls_along_half_a_cosine():
 def test_minutes_end_a_run_with_a_result(song, tmp_path, capsys):
     out = str(tmp_path / "run")
     lines = said(capsys, "train", "text", song, *SMALL, "--minutes", "0.01", "--sample", "0", "--out", out).splitlines()
-    assert lines[-1].startswith("nats per character: train ") and "held-out" in lines[-2 - 1]
+    assert lines[-1].startswith("nats per character: train ") and "held-out" in lines[-4]
+    assert lines[-3].endswith("the 0.01 minutes are over")
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert any("minutes are over" in str(line.get("stopped")) for line in log)
     assert load_run(out)[1].description["trained"]["validation_loss"] < math.log(40)

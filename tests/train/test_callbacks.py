@@ -110,6 +110,12 @@ def test_a_terminal_without_tqdm_sees_a_line_that_moves(monkeypatch):
     assert terminal.getvalue().endswith("batch 45  loss 0.5000")
 
 
+def test_so_many_epochs_that_they_are_a_limit_are_not_told():
+    run = a_run(loss=0.25, seconds=1.5)
+    run.epochs = 1000
+    assert progress.epoch_line(run, {}, None) == "epoch 1  loss 0.2500  1.50 s"
+
+
 def test_the_line_does_not_move_more_often_than_it_may(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     terminal, run = Terminal(), a_run()

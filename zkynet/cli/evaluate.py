@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
             finite = {name: None if not math.isfinite(value) else value for name, value in figures.items()}
             print(json.dumps(finite))
             return
-        from zkynet.cli.progress import figure
+        from zkynet.train.callbacks.progress import figure
 
         width = max(map(len, figures))
         for name, value in figures.items():

@@ -136,14 +136,15 @@ def _trained(args: argparse.Namespace, config: dict[str, Any], folder: Any) -> s
     task = args.about
     lines = None
     if not config["quiet"]:
-        from zkynet.cli.progress import EpochLines
+        from zkynet.train.callbacks import Progress
 
-        lines = EpochLines()
+        lines = Progress()
 
     def announce(plan: Any) -> None:
         args.kept = None if folder is None else config["out"]
         if lines is not None:
-            lines.names, lines.shown = plan.names, plan.shown
+            lines.names = {"loss": "train loss", **plan.names}
+            lines.shown = None if plan.shown is None else (*plan.shown, "seconds")
             optimizer = type(plan.optimizer).__name__.lower()
             print(
                 f"{task.name}: {plan.headline} on {config['backend']}, {optimizer}, seed {config['seed']}", flush=True

@@ -38,17 +38,9 @@ class RunFolder:
 
     @property
     def contents(self) -> list[str]:
-        """The files and folders of the run; of many like ``step-0017.png`` the kind, ``step-*.png (11)``."""
-        names = [each.name for each in self.path.iterdir() if not each.name.startswith(".")]
-        kinds: dict[str, list[str]] = {}
-        for name in sorted(names):
-            stem, _, suffix = name.rpartition(".")
-            word, dash, number = stem.rpartition("-")
-            kinds.setdefault(f"{word}-*.{suffix}" if dash and number.isdecimal() else name, []).append(name)
-        found = []
-        for kind, members in kinds.items():
-            found += [f"{kind} ({len(members)})"] if len(members) > 3 else members
-        return sorted(f"{name}/" if (self.path / name).is_dir() else name for name in found)
+        """The files and folders of the run, as they are called."""
+        hidden = (each.name for each in self.path.iterdir() if not each.name.startswith("."))
+        return sorted(f"{name}/" if (self.path / name).is_dir() else name for name in hidden)
 
     def clear(self) -> None:
         """Remove what an earlier run left here; other files stay."""

@@ -53,16 +53,6 @@ class Weights(Softmax):
         return xp.weights(x, axis=self.axis)
 
 
-def shift(xp, x, axis):
-    """x less its largest entry, which may be infinite; NaN where infinities tie for it, since no limit exists there."""
-    top = xp.max(x, axis=axis, keepdims=True)
-    if not xp.is_traced(top) and bool(xp.all(xp.isfinite(top))):
-        return x - top
-    z = xp.shifted(x, top)
-    tied = xp.isinf(top) & (xp.sum(xp.astype(z == 0, x.dtype), axis=axis, keepdims=True) > 1)
-    return xp.where(tied, xp.nan, z)
-
-
 class LogSoftmax(Operator):
     """x - logsumexp(x) over ``axis``, a tuple of negative ints."""
 
@@ -74,7 +64,7 @@ class LogSoftmax(Operator):
     def forward(self, xp, x):
         if xp.is_empty(x, self.axis):
             return x
-        z = shift(xp, x, self.axis)
+        z = xp.below_top(x, self.axis)
         return z - xp.log(xp.sum(xp.exp(z), axis=self.axis, keepdims=True))
 
     def vjp_x(self, xp, g, y):

@@ -7,7 +7,7 @@ from zkynet.backends.errors import ShapeError
 from ..axes import normalize_axis
 from ..operator import Operator
 from ..record import HOST, Tensor, apply, kind_of, shape_of
-from .activation import shift, softmax
+from .activation import softmax
 from .comparison import greater, logical_and
 from .constants import backend_of, beside
 from .elementwise import add, multiply, select
@@ -33,7 +33,7 @@ class MaskedSoftmax(Operator):
         # x may be infinite or NaN where it is masked: first 0, then -inf; not where all is, to have no NaN.
         some = xp.any(mask, axis=self.axis, keepdims=True)
         hidden = xp.where(some & ~mask, xp.number(-xp.inf, x.dtype), xp.number(0.0, x.dtype))
-        e = xp.exp(shift(xp, xp.select(mask, x) + hidden, self.axis))
+        e = xp.exp(xp.below_top(xp.select(mask, x) + hidden, self.axis))
         return xp.select(mask, e / xp.sum(e, axis=self.axis, keepdims=True))
 
     def vjp_x(self, xp, g, mask, y):

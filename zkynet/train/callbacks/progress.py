@@ -11,6 +11,7 @@ from zkynet.train.callback import Callback
 
 # What other callbacks add to the figures: shown where it is asked for.
 ASIDE = ("training_seconds", "steps_per_second", "samples_per_second", "gradient_norm", "weight_norm")
+MANY = 1000  # so many epochs are a limit rather than a plan
 
 
 class Progress(Callback):
@@ -74,7 +75,8 @@ def epoch_line(run: Any, names: Mapping[str, str], shown: Sequence[str] | None) 
     if shown is None:
         numbers = [name for name, value in figures.items() if _number(value) is not None]
         shown = [name for name in numbers if name not in ("epoch", *ASIDE)]
-    parts = [f"epoch {run.epoch:{len(str(run.epochs))}}/{run.epochs}"]
+    of = f"/{run.epochs}" if run.epochs < MANY else ""
+    parts = [f"epoch {run.epoch:{len(of) - 1 if of else 1}}{of}"]
     parts += [_figure(name, figures[name], names) for name in shown if name in figures]
     return "  ".join(parts)
 
@@ -83,7 +85,7 @@ def _figure(name: str, value: Any, names: Mapping[str, str]) -> str:
     number = _number(value)
     if name == "seconds" and name not in names and number is not None:
         return f"{number:.2f} s"
-    return f"{names.get(name, name.replace('_', ' '))} {_shown(value if number is None else number)}"
+    return f"{names.get(name, name.replace('_', ' '))} {figure(value if number is None else number)}"
 
 
 def _number(value: Any) -> int | float | None:
@@ -93,7 +95,8 @@ def _number(value: Any) -> int | float | None:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _shown(value: Any) -> str:
+def figure(value: Any) -> str:
+    """A figure with four digits behind the point, or in powers of ten where it is very small or large."""
     if not isinstance(value, float):
         return str(value)
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 or value != value else f"{value:.3e}"
@@ -121,7 +124,7 @@ class _Line:
             return
         self.last = now
         of = "" if run.batches is None else f"/{run.batches}"
-        line = f"epoch {run.epoch}/{run.epochs}  batch {run.batch}{of}  loss {_shown(run.loss)}"
+        line = f"epoch {run.epoch}/{run.epochs}  batch {run.batch}{of}  loss {figure(run.loss)}"
         self._show(line.ljust(self.width))
         self.width = len(line)
 
@@ -158,7 +161,7 @@ class _Bar:
         now = time.monotonic()
         if now - self.last >= self.interval:
             self.last = now
-            self.bar.set_postfix_str(f"loss {_shown(run.loss)}", refresh=False)
+            self.bar.set_postfix_str(f"loss {figure(run.loss)}", refresh=False)
         self.bar.update(1)
 
     def close(self) -> None:
