@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from zkynet.framework import op
 from zkynet.framework.computation_graph import Module, no_grad, value_and_grad
 from zkynet.optim import Optimizer
 
@@ -39,7 +38,8 @@ def train_epoch(
 
 
 def accuracy(model: Module, inputs: Any, labels: Any) -> float:
-    """Return the share of ``inputs`` whose largest logit ``model(inputs)[i, k]`` is that of ``labels[i]``."""
+    """Return ``metrics.accuracy`` of ``model(inputs)``: the share of rows whose largest logit is that of the label."""
+    from zkynet.train import metrics
+
     with no_grad():
-        right = op.sum(op.astype(op.equal(op.argmax(model(inputs), axis=-1), labels), "int64"))
-    return int(right.item()) / len(labels)
+        return metrics.accuracy(model(inputs), labels)
