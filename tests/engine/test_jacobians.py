@@ -231,3 +231,13 @@ def test_one_entrywise_step_behind_a_product(step):
         f = lambda x: step(W1 @ x)  # noqa: E731
         found, pull = zk.jacobian(f, mode="rev")(x), zk.vjp(f, x)[1]
     np.testing.assert_allclose(found, np.stack([pull(row)[0] for row in np.eye(7)]), rtol=1e-12)
+
+
+def test_what_a_mask_cut_off_stays_silent_below_an_infinite_slope():
+    """Roots at 0 above units that relu has switched off: their parts of the rows are 0, not infinity times 0."""
+    w1, w2 = np.array([[1.0, 0.5], [0.5, 1.0]]), np.array([[4.0, 1.0], [2.0, 3.0]])
+    f = lambda x: op.sqrt(w2 @ op.relu(op.sin(op.tanh(op.sin(op.tanh(w1 @ x))))))  # noqa: E731
+    x = np.array([-1.0, -1.0])
+    found, pull = zk.jacobian(f, mode="rev")(x), zk.vjp(f, x)[1]
+    np.testing.assert_array_equal(found, np.stack([pull(row)[0] for row in np.ones((2, 2))]))
+    np.testing.assert_array_equal(found, 0.0)

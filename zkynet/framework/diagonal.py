@@ -80,17 +80,19 @@ class Start:
         if len(self.diagonals) != 1 or asked & self.diagonals.keys():
             return None
         ((record, entries),) = self.diagonals.items()
+        if not _finite(entries):
+            return None
         pairs = self._sent(record, Diagonal(entries, 0, 0))  # no rows: whether it can
         if pairs is None or len(pairs) != 1 or is_weak(pairs[0][0]) or pairs[0][0].xp is not record.xp:
             return None
         return pairs[0][0]
 
     def _scales(self, top: Record, asked: set) -> dict:
-        """The same from ``top`` on, where the slopes are finite: an infinite one has to meet its cotangent first."""
+        """The same from ``top`` on, where these slopes are finite too: infinity and 0 have to meet step by step."""
         before, careful = self.order, self.careful
         order = self.order = between([top], asked)
         scales = self._pass(top, asked)
-        if len(order) == len(self.order) or not all([bool(top.xp.all(top.xp.isfinite(c))) for c in scales.values()]):
+        if len(order) == len(self.order) or not all([_finite(slopes) for slopes in scales.values()]):
             self.order, self.careful = before, careful
             return {}
         return scales
@@ -100,11 +102,12 @@ class Start:
         if not self.diagonals:
             return [self.root], [identity_rows(self.root, start, stop)]
         pairs = []
-        for record, entries in self.diagonals.items():
-            diagonal = Diagonal(entries, start, stop)
-            pairs += self._sent(record, diagonal) or [(record, diagonal.written_out())]
-        if self.scales:
-            pairs = [(record, self._scaled(record, pairs[0][1])) for record in self.scales]
+        with HOST.errstate():  # as in the sweeps: a rule may multiply infinity by 0
+            for record, entries in self.diagonals.items():
+                diagonal = Diagonal(entries, start, stop)
+                pairs += self._sent(record, diagonal) or [(record, diagonal.written_out())]
+            if self.scales:
+                pairs = [(record, self._scaled(record, pairs[0][1])) for record in self.scales]
         return [record for record, _ in pairs], [rows for _, rows in pairs]
 
     def _sent(self, record, diagonal) -> list | None:
@@ -129,6 +132,11 @@ class Start:
     def _scaled(self, record, rows):
         """Rows that reached the steps behind them, at ``record``, where these end."""
         return record.xp.reshape(rows, (rows.shape[0], *record.shape)) * self.scales[record]
+
+
+def _finite(x) -> bool:
+    xp = backends.backend_of(x)
+    return bool(xp.all(xp.isfinite(x)))
 
 
 def _diagonal_rule(record, i) -> Rule | None:
