@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import weakref
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as _np
@@ -175,6 +176,16 @@ class use_backend:  # noqa: N801  (used like a function)
 
     def __repr__(self) -> str:
         return f"use_backend({self.backend.name!r})"
+
+
+@contextmanager
+def standing_in(backend):
+    """Let ``backend``, which records what the default one is asked for, be the default of this context."""
+    token = _context.set(backend)
+    try:
+        yield
+    finally:
+        _context.reset(token)
 
 
 def default_backend() -> Backend:

@@ -46,6 +46,7 @@ FRAMEWORK_ORDER = (
     "jacobians",
     "spellings",
     "gradients",
+    "graph_mode",
     "computation_graph",
 )
 

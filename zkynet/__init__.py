@@ -82,6 +82,7 @@ _LAZY = frozenset(("data", "implicit", "io", "models", "nn", "numpy", "optim", "
 _IMPLICIT = frozenset(
     ("fixed_point", "fixed_quad", "linear_operator_solve", "minimize", "odeint", "quad", "root", "solve_ivp")
 )
+_GRAPH_MODE = frozenset(("compile", "export_numpy"))
 
 
 def __getattr__(name: str):
@@ -89,10 +90,12 @@ def __getattr__(name: str):
         return importlib.import_module(f"zkynet.{name}")
     if name in _IMPLICIT:
         return getattr(importlib.import_module("zkynet.implicit"), name)
+    if name in _GRAPH_MODE:
+        return getattr(importlib.import_module("zkynet.framework.graph_mode"), name)
     if name == "summary":
         return importlib.import_module("zkynet.visual").summary
     raise AttributeError(f"module 'zkynet' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_IMPLICIT, "summary"})
+    return sorted({*globals(), *_LAZY, *_IMPLICIT, *_GRAPH_MODE, "summary"})

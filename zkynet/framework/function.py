@@ -12,6 +12,7 @@ from .arraylike import ArrayLike
 
 _numbers = itertools.count(1)
 REPLAYING: ContextVar[bool] = ContextVar("zkynet_replaying", default=False)  # checkpoint runs a function once more
+TAPE: ContextVar[Any] = ContextVar("zkynet_tape", default=None)  # what writes down this run, in graph mode
 
 
 def snake_case(name: str) -> str:
@@ -104,6 +105,9 @@ class Possession(Input, ArrayLike):
         return self._seen()
 
     def _seen(self) -> Any:
+        tape = TAPE.get()
+        if tape is not None:
+            return tape.possession(self)
         backend = backends.backend_of(self._value)
         return self._value if backend is None else backend.read_only(self._value)
 
@@ -140,7 +144,7 @@ class State(Possession):
     def value(self, new: Any) -> None:
         new = _checked(self, new)
         if not REPLAYING.get():
-            self._value = new
+            _put(self, new)
 
 
 class Parameter(Possession):
@@ -171,12 +175,21 @@ class Parameter(Possession):
 
     @value.setter
     def value(self, new: Any) -> None:
-        self._value = _checked(self, new)
+        _put(self, _checked(self, new))
+
+
+def _put(possession: Possession, array: Any) -> None:
+    """Let a possession hold ``array``: at once, or at the end of every replay of what is written down."""
+    tape = TAPE.get()
+    if tape is None:
+        possession._value = array
+    else:
+        tape.assign(possession, array)
 
 
 def _checked(possession: Possession, new: Any) -> Any:
     """``new`` as an owned array of the possession's backend, shape and dtype."""
-    old = possession._value
+    old = possession.value if TAPE.get() is not None else possession._value
     backend = backends.backend_of(old)
     if backend is None:
         if type(new) in (int, float, complex):

@@ -79,7 +79,7 @@ class Trace:
             self.trees.append(tree)
         if len(self.trees) > 1 and len({n % len(args) for n in argnums}) < len(self.trees):
             raise ValueError(f"argnums={argnums}: an argument is named twice")
-        bindings = {**self.outer.bindings, **bound} if bound else self.outer.bindings
+        bindings = self.outer.bindings | bound if bound else self.outer.bindings
         outer = self.outer
         self.context = Context(outer.depth + 1, True, bindings, outer.draws, outer.session, outer.watchers)
 
@@ -114,7 +114,7 @@ class Trace:
         if leaf is None:
             value = parameter._value
             xp = backends.BACKEND_BY_TYPE.get(type(value))
-            if xp is not None and value.dtype in xp.real_dtypes and parameter not in self.outer.bindings:
+            if xp is not None and value.dtype in xp.real_dtypes and not self.outer.bindings:
                 leaf = tensor_of(value, Record(_leaf, (), _NOTHING, value.shape, value.dtype, xp))  # the plainest case
             else:
                 leaf = lifted(parameter, name)

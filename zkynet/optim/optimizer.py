@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from zkynet.backends.errors import GradientMismatchError
 from zkynet.backends.portable import Portable
 from zkynet.framework.computation_graph import Module, Parameter
+from zkynet.framework.function import TAPE
 from zkynet.optim.arrays import array_and_gradient, backend_of, by_backend, check_names, module, moved, put
 from zkynet.optim.decay import penalized, shrunk
 from zkynet.optim.groups import Groups, GroupsLike
@@ -49,8 +50,9 @@ class Optimizer:
     A subclass names its ``slots``, gives the ``numbers(t, lr)`` of a step and a ``rule(xp, p, g, *slots, *numbers)``
     that returns the new ``(p, *slots)``: the same function in every step. It writes into ``p`` and the slots by
     augmented assignment (``p -= lr * g``) and leaves ``g`` alone; the backend gives it blocks of the arrays themselves
-    where nobody else holds them, copies otherwise. ``entrywise = False`` for a rule that needs arrays whole. It keeps
-    its settings under their names, so that groups can change them.
+    where nobody else holds them, copies otherwise, and may call it in two threads, with several small arrays as one.
+    ``entrywise = False`` for a rule that needs arrays whole, each by itself. It keeps its settings under their names,
+    so that groups can change them.
     """
 
     slots: tuple[str, ...] = ()
@@ -94,6 +96,10 @@ class Optimizer:
         """The arguments of the constructor as they are now, those that are kept under their name; not ``groups``."""
         kept = {name: getattr(self, name) for name in self._defaults() if name != "lr" and hasattr(self, name)}
         return {"lr": self._lr, **kept} if "lr" in self._defaults() else kept
+
+    def __zkynet_guard__(self) -> tuple:
+        """What zk.compile compares before it replays an update: all settings but the learning rate."""
+        return *[pair for pair in self.settings().items() if pair[0] != "lr"], self.groups
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -143,17 +149,22 @@ class Optimizer:
         """
         named = module(model, self, ".update").trainable_parameters()
         check_names(named, grads)
+        tape = TAPE.get()
+        if tape is not None:
+            from zkynet.optim.recorded import recorded_update
+
+            return recorded_update(tape, self, model, named, grads)
         groups = {name: array_and_gradient(name, each, grads[name]) for name, each in named.items()}
         step = self.state["step"] + 1
         parts = self._begun(model, groups)
         new = self._applied(groups, parts, self._numbers(parts, step))
         for part in parts:
-            slots = [self.state[slot] for slot in part.optimizer.slots]
-            for name in part.names:
-                p, *arrays = new[name]
-                put(named[name], p)
-                for slot, array in zip(slots, arrays, strict=True):
-                    slot[name] = array
+            values, *columns = zip(*[new[name] for name in part.names], strict=True)
+            for name, p in zip(part.names, values, strict=True):
+                if p is not named[name]._value:
+                    put(named[name], p)
+            for slot, arrays in zip(part.optimizer.slots, columns, strict=True):
+                self.state[slot].update(zip(part.names, arrays, strict=True))
         self.state["step"] = step
 
     # ---- which rule and numbers for which parameter ----

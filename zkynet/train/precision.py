@@ -95,7 +95,7 @@ class MixedPrecision(Module):
             self.policy.check(xp)
         context, compute = CONTEXT.get(), self.policy.compute
         cast = {each: op.astype(each, compute) for each in parameters}
-        with entered(context.replace(bindings={**context.bindings, **cast})):
+        with entered(context.replace(bindings=context.bindings | cast)):
             result = self.model(*_cast(inputs, compute), **_cast(settings, compute))
         return _cast(result, self.policy.output)
 

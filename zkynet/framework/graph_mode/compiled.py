@@ -1,0 +1,378 @@
+"""compile: a function that is recorded when it is first called, and replayed as a program from then on."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from functools import update_wrapper
+from typing import Any
+
+from zkynet import backends
+
+from .. import pytree
+from ..function import TAPE, Function, Input
+from ..record import CONTEXT, HOST, Context, Tensor, entered, tensor_of
+from .branches import Leaf, Tree, UnexpectedError
+from .explain import explained
+from .guards import Surroundings
+from .recorder import recorder_of
+from .replay import MovedError, Replay
+from .sources import Argument
+from .tape import Lent, NotRecordableError, OtherBackendError, Tape
+
+MAX_PATHS = 32  # recorded for one function; beyond that it runs eagerly
+MAX_TRIES = 3  # recordings in a row that may each have a reason of their own to be made again
+_STATIC = (int, float, complex, bool, str, bytes, type(None))
+
+
+class Call:
+    """The arguments of one call: its arrays, and the rest by value or identity."""
+
+    __slots__ = ("arrays", "key", "leaves", "number", "trees")
+
+    def __init__(self, args: tuple, kwargs: dict[str, Any]):
+        self.arrays: list[Any] = []
+        self.leaves: list[Any] = []
+        key: list[Any] = [CONTEXT.get().recording, backends.default_backend()]
+        for name, x in [*enumerate(args), *kwargs.items()]:
+            key.append(name)
+            self._take(x, key)
+        self.key = tuple(key)
+
+    @property
+    def title(self) -> str:
+        """The arrays, in words."""
+        return "arrays " + (", ".join([f"{tuple(x.shape)} {x.dtype}" for x in self.arrays]) or "none")
+
+    def _take(self, x: Any, key: list[Any]) -> None:
+        kind = type(x)
+        if kind in backends.BACKEND_BY_TYPE:
+            self.arrays.append(x)
+            key += [kind, x.shape, x.dtype]
+        elif kind in _STATIC:
+            key += [kind, repr(x) if kind in (float, complex) else x]
+        elif kind is Tensor and x.record is None and type(x._value) not in _STATIC:
+            self.arrays.append(x._value)
+            key += [kind, type(x._value), x._value.shape, x._value.dtype]
+        elif isinstance(x, (Function, Input)) or (inside := pytree.children_of(x)) is None:
+            key += [kind, id(x)]
+            self.leaves.append(x)
+        else:
+            names, children = inside
+            key += [kind, len(children)]
+            for name, child in zip(names, children, strict=True):
+                key.append(name)
+                self._take(child, key)
+
+
+class Variant:
+    """One way in which a compiled function has been recorded: for one kind of call in one state of Python."""
+
+    def __init__(self, surroundings: Any, title: str):
+        self.surroundings, self.title = surroundings, title
+        self.call: list[Any] = []  # the arrays of the call that runs
+        self.tree = Tree()
+        self.replay: Replay | None = None
+        self.met: dict[int, Any] = {}  # arrays from nowhere that recordings met
+        self.made: list[bytes] | None = None  # what was in those of the last one
+        self.tries = 0
+        self.replays, self.seconds = 0, 0.0
+
+    def run(self, call: Call) -> Any:
+        """Replay with these arguments."""
+        start = time.perf_counter()
+        self.call[:] = call.arrays
+        try:
+            return self.replay.run()  # type: ignore[union-attr]
+        finally:
+            self.call.clear()
+            self.replays += 1
+            self.seconds += time.perf_counter() - start
+
+
+class Compiled:
+    """What ``zk.compile`` returns: called like the function that it was made of."""
+
+    def __init__(self, function: Callable[..., Any], max_paths: int, off: frozenset[str]):
+        self.function, self.max_paths, self.off = function, max_paths, off
+        self.eager_because: str | None = None
+        self.retraces: list[str] = []
+        self._variants: dict[Any, list[Variant]] = {}
+        self._lock = threading.RLock()
+        self._changes = 0  # recordings in a row that changed what they depend on
+        if hasattr(function, "__name__"):
+            update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        context = CONTEXT.get()
+        if (
+            self.eager_because is not None
+            or context.depth
+            or context.session
+            or context.watchers
+            or context.draws is not None
+            or TAPE.get() is not None
+        ):
+            return self.function(*args, **kwargs)
+        call = Call(args, kwargs)
+        variant = self._known(call)
+        if variant is not None and variant.replay is not None:
+            try:
+                return variant.run(call)
+            except UnexpectedError as error:
+                self.retraces.append(str(error))
+            except MovedError as error:
+                self.retraces.append(str(error))
+                variant.tree, variant.replay = Tree(), None
+        return self._record(variant, call, args, kwargs)
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """Return what has been recorded, in words: plans, guards, why it was recorded again, time and memory.
+
+        With arguments of a call, a replay on them is run step by step and timed; it changes nothing.
+        """
+        return explained(self, args, kwargs)
+
+    def walk(self, run: Callable[[Any, list[Any]], Any], args: tuple, kwargs: dict[str, Any]) -> None:
+        """``run(program, arrays)`` for the programs of a call with these arguments; ValueError where none is known."""
+        call = Call(args, kwargs)
+        variant = self._known(call)
+        if variant is None or variant.replay is None:
+            raise ValueError("nothing is recorded for such a call: call the function with these arguments first")
+        variant.call[:] = call.arrays
+        try:
+            variant.replay.walk(run)
+        finally:
+            variant.call.clear()
+
+    def __zkynet_guard__(self) -> tuple:
+        """What another compiled function depends on, where it calls this one."""
+        return (self.function,)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.name}: {sum(map(len, self._variants.values()))} kinds of call>"
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    def _known(self, call: Call) -> Variant | None:
+        """The variant that was recorded for such a call, in a state of Python that is the present one."""
+        found = self._variants.get(call.key)
+        if not found:
+            return None
+        for variant in found:
+            if variant.surroundings.changed() is None:
+                return variant
+        self.retraces.append(str(found[-1].surroundings.changed()))
+        return None
+
+    def _record(self, variant: Variant | None, call: Call, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Run eagerly, and write down what happens."""
+        with self._lock:
+            if variant is None:
+                variant = Variant(Surroundings(self.function, call.leaves), call.title)
+                moving = variant.surroundings.changed()
+                if moving is not None:
+                    return self._eagerly(moving, args, kwargs)
+            try:
+                result = self._recorded(variant, call, args, kwargs)
+            except NotRecordableError as error:
+                return self._eagerly(str(error), args, kwargs)
+            except Exception as error:  # the user's own, or one that comes of recording: eager mode tells
+                return self._eagerly(f"{type(error).__name__}: {error}", args, kwargs)
+            if variant.tries > MAX_TRIES:
+                self._give_up("an array that another library makes inside is another one in every call")
+                return result
+            known = self._variants.setdefault(call.key, [])
+            if variant not in known:
+                known.append(variant)
+            changes = variant.surroundings.changed()
+            self._changes = 0 if changes is None else self._changes + 1
+            if self._changes > MAX_TRIES:
+                self._give_up(f"it changes what it reads itself, in every call ({changes})")
+            elif sum([v.tree.paths for vs in self._variants.values() for v in vs]) > self.max_paths:
+                self._give_up(f"more than {self.max_paths} different paths were recorded")
+            return result
+
+    def _recorded(self, variant: Variant, call: Call, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """One recording, on the backend that the arrays belong to: known for certain when the run meets them."""
+        homes = [backends.backend_of(x) for x in call.arrays]
+        inner = backends.common_backend([home for home in homes if home is not None] or [backends.default_backend()])
+        try:
+            return Recording(self, variant, call, inner).run(args, kwargs)
+        except OtherBackendError as found:
+            if inner is not found.home and not inner.is_host:
+                raise
+            return Recording(self, variant, call, found.home).run(args, kwargs)
+
+    def _eagerly(self, reason: str, args: tuple, kwargs: dict[str, Any]) -> Any:
+        result = self.function(*args, **kwargs)
+        self._give_up(reason)  # only where the function itself runs
+        return result
+
+    def _give_up(self, reason: str) -> None:
+        self.eager_because = reason
+        self._variants.clear()
+        warnings.warn(f"zk.compile: {self.name} runs eagerly from now on.\n  because: {reason}", stacklevel=4)
+
+
+class Recording:
+    """One run of the function on recorded arrays."""
+
+    def __init__(self, compiled: Compiled, variant: Variant, call: Call, inner: Any):
+        self.compiled, self.variant, self.call = compiled, variant, call
+        self.recorder = recorder_of(inner)
+        if not variant.tree.paths:
+            variant.tree = Tree()
+        self.tape = Tape(inner, self.recorder, variant.tree, variant.surroundings.places(), variant.met)
+
+    def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The function's result; the variant has one more path then."""
+        tape, variant = self.tape, self.variant
+        variant.call[:] = self.call.arrays
+        stand_ins = {
+            id(x): tape.input(Argument(i, f"argument_{i}", variant.call)) for i, x in enumerate(self.call.arrays)
+        }
+        for x in self.call.arrays:
+            tape.known(x, stand_ins[id(x)])
+        args, kwargs = pytree.map_tree(lambda x: _stand_in(x, stand_ins), (args, kwargs), _is_whole)
+        context = Context(recording=CONTEXT.get().recording, bindings=Lent(tape), draws=tape, session=False)
+        token = TAPE.set(tape)
+        try:
+            with entered(context), _default(self.recorder), HOST.errstate():
+                returned = self.compiled.function(*args, **kwargs)
+        finally:
+            TAPE.reset(token)
+            variant.call.clear()
+        return self._finish(returned)
+
+    def _finish(self, returned: Any) -> Any:
+        tape, variant = self.tape, self.variant
+        rebuild, results = _result_of(returned, tape)
+        sinks = [(sink, recorded.value) for sink, (recorded,) in tape.writes.items()]
+        effects: list[Any] = [*tape.effects, *[_Advance(g, n) for g, n in tape.draws.values()]]
+        leaf = Leaf([x.value for x in results], rebuild, sinks, effects)
+        if self._confirmed():
+            variant.tree.add(tape.items, tape.constants, leaf)
+        if variant.tree.paths:
+            variant.replay = Replay(variant.tree, tape.inner, self.compiled.off)
+        own = tape.inner.own  # from here on nothing can fail: what the run leaves behind is put in place
+        for sink, (recorded,) in tape.writes.items():
+            sink.put(own(recorded.array))
+        for effect in effects:
+            effect()
+        return rebuild([own(x.array) for x in results])
+
+    def _confirmed(self) -> bool:
+        """Whether the arrays that other libraries made inside are known to be the same in every run.
+
+        A first recording only notes them. Those that are the same objects in the next one live somewhere, and are read
+        anew; the others are constants once two recordings in a row have made the same.
+        """
+        tape, variant = self.tape, self.variant
+        made = [tape.inner.to_numpy(tape.constants[value]).tobytes() for value in tape.foreign]
+        if not made or made == variant.made:
+            return True
+        variant.met.update({id(x): x for x in tape.foreign.values()})
+        variant.made = made
+        variant.tries += 1
+        return False
+
+
+class _Advance:
+    """Move a generator on by what a run has drawn."""
+
+    def __init__(self, generator: Any, count: int):
+        self.generator, self.count = generator, count
+
+    def __call__(self) -> None:
+        self.generator._value += self.count
+
+
+def _default(recorder: Any) -> Any:
+    """Creation functions make recorded arrays, where their backend is the default one."""
+    return backends.standing_in(recorder) if backends.default_backend() is recorder.inner else nullcontext()
+
+
+def _is_whole(x: Any) -> bool:
+    return isinstance(x, (Function, Input))
+
+
+def _stand_in(x: Any, stand_ins: dict[int, Any]) -> Any:
+    if type(x) is Tensor:
+        found = stand_ins.get(id(x._value))
+        return x if found is None else tensor_of(found)
+    return stand_ins.get(id(x), x)
+
+
+def _result_of(returned: Any, tape: Tape) -> tuple[Callable[[list], Any], list[Any]]:
+    """What makes the returned object of its arrays, and these arrays."""
+    leaves, tree = pytree.flatten(returned, _is_whole)
+    kept: list[Any] = []
+    makers: list[Any] = []
+    for leaf in leaves:
+        x = leaf._value if type(leaf) is Tensor else leaf
+        if isinstance(leaf, Tensor) and type(leaf) is not Tensor:
+            raise NotRecordableError(f"it returns a {type(leaf).__name__}")
+        if not isinstance(x, tape.recorder.array_type) and not _is_whole(x) and backends.backend_of(x) is not None:
+            x = tape.incoming(tape.recorder, x)
+        if isinstance(x, tape.recorder.array_type):
+            kept.append(x)
+            makers.append(
+                _as_tensor if type(leaf) is Tensor else _as_scalar if HOST.is_host_scalar(x.array) else _as_it_is
+            )
+        else:
+            makers.append(leaf)
+    return _Rebuild(tree, makers), kept
+
+
+class _Rebuild:
+    """Puts the arrays of a result into their places."""
+
+    def __init__(self, tree: Any, makers: list[Any]):
+        self.tree, self.makers = tree, makers
+        self.single = tree is pytree.LEAF and len(makers) == 1 and makers[0] in (_as_tensor, _as_scalar, _as_it_is)
+
+    def __call__(self, arrays: list[Any]) -> Any:
+        if self.single:
+            return self.makers[0](arrays[0])
+        rest = iter(arrays)
+        made = [m(next(rest)) if m in (_as_tensor, _as_scalar, _as_it_is) else m for m in self.makers]
+        return self.tree.unflatten(made)
+
+
+def _as_tensor(x: Any) -> Tensor:
+    return tensor_of(x)
+
+
+def _as_scalar(x: Any) -> Any:
+    return x[()]
+
+
+def _as_it_is(x: Any) -> Any:
+    return x
+
+
+def compile(  # noqa: A001  (the field's name for it)
+    function: Callable[..., Any] | None = None, *, max_paths: int = MAX_PATHS, off: Iterable[str] = ()
+) -> Any:
+    """Return a function that does what ``function`` does, recorded when first called and replayed from then on.
+
+    ``function`` is a function, a Module, or a whole training step ::
+
+        @zk.compile
+        def step(x, labels):
+            loss, grads = zk.value_and_grad(loss_of)(model, x, labels)
+            optimizer.update(model, grads)
+            return loss
+    """
+    if function is None:
+        return lambda f: compile(f, max_paths=max_paths, off=off)
+    if not callable(function):
+        raise TypeError(f"zk.compile takes a function or a Module.\n  got: {function!r}")
+    return Compiled(function, max_paths, frozenset(off))

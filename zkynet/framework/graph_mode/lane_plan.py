@@ -1,0 +1,53 @@
+"""A program that runs in one lane or two, whichever is faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .lane_choice import Choice, lanes_possible
+from .lanes import Lanes, Runner, find, run
+from .program import Program, Value
+
+
+class TwoWays:
+    """A function of the list of a program's inputs, which it may empty: ``whole``, or the same in two lanes.
+
+    ``make`` gives the function of a program; the lanes' are made when first needed. ``choice`` decides and remembers.
+    """
+
+    def __init__(self, whole: Runner, lanes: Lanes, make: Callable[[Program], Runner], choice: Choice):
+        self.whole, self.lanes, self.choice = whole, lanes, choice
+        self._make = make
+        self._three: tuple[Runner, Runner, Runner] | None = None
+
+    def __call__(self, arrays: list[Any]) -> Sequence[Any]:
+        outputs = self.choice.run(lambda: self.whole(arrays), lambda: self._two(arrays))
+        if self.choice.lanes == 1:
+            self._three = None  # and the memory that it keeps
+        return outputs
+
+    def _two(self, arrays: list[Any]) -> Sequence[Any]:
+        if self._three is None:
+            lanes = self.lanes
+            self._three = self._make(lanes.before), self._make(lanes.first), self._make(lanes.rest)
+        return run(self.lanes, *self._three, arrays, self.whole)
+
+    def report(self) -> str:
+        """The lanes, and why they are taken or not, in words."""
+        return f"{self.choice.report()}\n{self.lanes!r}"
+
+
+def two_ways(
+    program: Program,
+    arguments: Iterable[Value],
+    whole: Runner,
+    make: Callable[[Program], Runner],
+    deterministic: bool = False,
+) -> TwoWays | None:
+    """``whole``, which runs the program, with two lanes beside it; None where there is nothing to choose.
+
+    ``arguments`` are the inputs among which the batch is looked for: those that come with each call.
+    """
+    lanes = find(program, arguments)
+    return None if lanes is None else TwoWays(whole, lanes, make, Choice(deterministic, lanes_possible()))

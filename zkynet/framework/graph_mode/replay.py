@@ -1,0 +1,142 @@
+"""Running a tree: each stretch as one compiled function, forks in between, and what is left behind at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..record import HOST
+from .branches import Leaf, Stretch, Tree, needed_below, unexpected
+from .codegen import generate
+from .passes import PASSES, optimized
+from .program import Program, Value, compiles
+from .sources import Source
+from .tape import outcome_of
+from .whole import compiled_whole
+
+
+class MovedError(Exception):
+    """An input of the program has another shape or dtype than it was recorded for."""
+
+
+class Ready:
+    """A stretch made ready to run: its program, and where what it reads comes from.
+
+    ``inputs`` pairs each input with its Source, or None where it comes from further up. ``passed`` are the outputs that
+    stretches below take from here, behind the value that decides where to go; a leaf's outputs leave the program.
+    """
+
+    def __init__(self, stretch: Stretch, tree: Tree, backend: Any, off: frozenset[str]):
+        self.stretch, self.end = stretch, stretch.end
+        sources = {value: source for source, value in tree.inputs.items()}
+        constants = {value: tree.constants[value] for value in stretch.missing if value in tree.constants}
+        read = sorted([value for value in stretch.missing if value not in constants], key=_index)
+        self.inputs: list[tuple[Value, Source | None]] = [(value, sources.get(value)) for value in read]
+        self.passed = [] if stretch.is_leaf else sorted(needed_below(stretch) & stretch.made, key=_index)
+        outputs = self.end.outputs if stretch.is_leaf else [self.end.end.value, *self.passed]
+        recorded = Program(backend, read, stretch.steps, outputs, constants)
+        self.program = optimized(recorded, off & PASSES.keys())
+        self.children: dict[Any, Ready] = {}
+        self.nbytes = 0
+        self.function = self._function(off)
+
+    def _function(self, off: frozenset[str]) -> Callable[[list[Any]], Any]:
+        """What runs the program: a function of the list of its inputs, which it empties."""
+        program = self.program
+        if compiles(program.xp):
+            replaced = {sink for sink, _ in self.end.sinks} if self.stretch.is_leaf else set()
+            return compiled_whole(program, [i for i, (_, source) in enumerate(self.inputs) if source in replaced])
+        if program.xp.is_host:
+            generated = self.generated = generate(program, self._names(), off)
+            self.nbytes = generated.nbytes
+            return generated.function
+        return lambda arrays: program(*arrays)
+
+    def _names(self) -> dict[Value, str]:
+        """Names for the inputs, by what they are."""
+        return {value: source.name for value, source in self.inputs if source is not None}
+
+
+def _index(value: Value) -> int:
+    return value.index
+
+
+class Replay:
+    """Runs a tree on a backend, with the passes named in ``off`` left out."""
+
+    def __init__(self, tree: Tree, backend: Any, off: frozenset[str]):
+        self.tree, self.backend, self.off = tree, backend, off
+        self.root = self._ready(Stretch(tree.root))
+
+    def run(self) -> Any:
+        """One replay with the inputs as they are now: the function's result.
+
+        UnexpectedError where a value asks for a path that is not recorded yet; nothing has changed then.
+        """
+        self.tree.clock[0] += 1
+        ready, arrays = self._down(lambda ready, arrays: ready.function(arrays))
+        with HOST.errstate():
+            outputs = ready.function(arrays)
+        leaf: Leaf = ready.end
+        count = len(leaf.results)
+        result = leaf.rebuild(outputs[:count])
+        for (sink, _), array in zip(leaf.sinks, outputs[count:], strict=True):
+            sink.put(array)
+        for effect in leaf.effects:
+            effect()
+        return result
+
+    def walk(self, run: Callable[[Program, list[Any]], Any]) -> None:
+        """``run(program, arrays)`` for one stretch after the other, in place of what they are compiled to."""
+        self.tree.clock[0] += 1
+        ready, arrays = self._down(lambda ready, arrays: run(ready.program, arrays))
+        run(ready.program, arrays)
+
+    def _down(self, run: Callable[[Ready, list[Any]], Any]) -> tuple[Ready, list[Any]]:
+        """Run all stretches down to a leaf; the leaf, and its inputs, held by nobody else."""
+        above: dict[Value, Any] = {}
+        ready = self.root
+        while not ready.stretch.is_leaf:
+            with HOST.errstate():
+                outputs = run(ready, _read(ready, above))
+            above.update(zip(ready.passed, outputs[1:], strict=True))
+            ready = self._next(ready, outputs[0])
+        return ready, _read(ready, above)
+
+    def _next(self, ready: Ready, decides: Any) -> Ready:
+        """The stretch that a fork leads to."""
+        guard = ready.end.end
+        outcome = outcome_of(guard.reader(decides))
+        found = ready.children.get(outcome)
+        if found is None:
+            if outcome not in ready.end.children:
+                raise unexpected(guard.reader, outcome, guard.place)
+            list(ready.stretch.grow())
+            found = ready.children[outcome] = self._ready(ready.stretch.children[outcome])
+        return found
+
+    def _ready(self, stretch: Stretch) -> Ready:
+        return Ready(stretch, self.tree, self.backend, self.off)
+
+    def children(self, ready: Ready) -> list[Ready]:
+        """The stretches behind a fork, all made ready."""
+        for outcome, stretch in zip(getattr(ready.end, "children", {}), ready.stretch.grow(), strict=False):
+            if outcome not in ready.children:
+                ready.children[outcome] = self._ready(stretch)
+        return list(ready.children.values())
+
+
+def _read(ready: Ready, above: dict[Value, Any]) -> list[Any]:
+    """The inputs of a stretch; MovedError where one is not what it was."""
+    arrays = []
+    xp = ready.program.xp
+    moves = not xp.is_host and not compiles(xp)  # a library that compiles takes host arrays itself
+    for value, source in ready.inputs:
+        if source is None:
+            array = above[value]
+        else:
+            array = xp.asarray(source.read()) if moves else source.read()
+            if array.shape != value.shape or array.dtype != value.dtype:
+                raise MovedError(f"{source}: {value.dtype} {value.shape} -> {array.dtype} {tuple(array.shape)}")
+        arrays.append(array)
+    return arrays

@@ -1,0 +1,273 @@
+"""The tape of one recording: the calls that were made, what they read from outside, and what they leave there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from zkynet import backends
+from zkynet.backends.errors import ZkynetError
+
+from ..record import HOST, PYTHON_NUMBERS, tensor_of
+from .program import Step, Value, compiles, function_of, map_values
+from .sources import Captured, Counter, Possessed, Source
+
+_OURS = (str(Path(__file__).parents[2]), str(Path(backends.__file__).parent))
+
+
+class NotRecordableError(ZkynetError, RuntimeError):
+    """The function does something that a program cannot do again: it runs eagerly."""
+
+
+class OtherBackendError(NotRecordableError):
+    """The function computes on another backend, ``home``, than was thought when its recording began."""
+
+    def __init__(self, home: Any):
+        super().__init__(f"arrays of {home.name} came in")
+        self.home = home
+
+
+class Guard:
+    """A place where Python read a value: ``reader(value)`` was ``outcome``."""
+
+    __slots__ = ("outcome", "place", "reader", "value")
+
+    def __init__(self, value: Value, reader: Callable[[Any], Any], outcome: Any, place: Any):
+        self.value, self.reader, self.outcome, self.place = value, reader, outcome, place
+
+
+class Tape:
+    """What one recording writes down.
+
+    ``items`` are Steps and Guards in order; ``sources`` says where the inputs come from, by their Values; ``constants``
+    holds arrays that were made of Python numbers; ``writes`` what is left in possessions and optimizers at the end, by
+    the sink; ``effects`` functions to call behind a replay. ``values`` numbers the Values.
+    """
+
+    def __init__(self, inner: Any, recorder: Any, tree: Any, places: dict[int, Any], met: dict[int, Any]):
+        self.inner, self.recorder, self.tree, self._met = inner, recorder, tree, met
+        self.items: list[Any] = []
+        self.constants: dict[Value, Any] = {}
+        self.writes: dict[Any, Any] = {}
+        self.effects: list[Callable[[], None]] = []
+        self.draws: dict[int, tuple[Any, int]] = {}  # by each generator: it, and how often
+        self.foreign: dict[Value, Any] = {}  # arrays that came in from nowhere: other libraries made them inside
+        self._places = places  # id of a captured array -> the place that holds it
+        self._arrays: dict[Any, Any] = {}  # key of a source, id of a constant -> its RecordedArray
+        self._alive: list[Any] = []
+
+    # ---- what comes from outside ----
+
+    def input(self, source: Source) -> Any:
+        """The RecordedArray of a source, the same one every time."""
+        found = self._arrays.get(source.key)
+        if found is None:
+            array = self._at_home(source.read())
+            found = self._arrays[source.key] = self.recorder.array_type(array, self.tree.input(source, array), self)
+            self._alive.append(source)
+        return found
+
+    def _at_home(self, x: Any) -> Any:
+        """``x`` as an array of the inner backend, which host arrays follow."""
+        home = backends.backend_of(x)
+        if home is not None and home is not self.inner and not home.is_host:
+            raise OtherBackendError(home)
+        return self.inner.asarray(x)
+
+    def incoming(self, recorder: Any, x: Any) -> Any:
+        """An array, or a Python number or list, that meets a recorded one."""
+        if backends.backend_of(x) is None or HOST.is_host_scalar(x):
+            return self.constant(recorder, self.inner.asarray(x))
+        found = self._arrays.get(("array", id(x)))
+        if found is not None:
+            return found
+        place = self._places.get(id(x))
+        self._alive.append(x)
+        if place is not None:
+            return self.input(Captured(place))
+        if self._met.get(id(x)) is x:  # the same one in two runs: it lives where nobody sees it
+            return self.input(Captured(Held(x)))
+        array = self.inner.own(self._at_home(x))
+        found = self._arrays["array", id(x)] = self.constant(recorder, array)
+        self.foreign[found.value] = x
+        return found
+
+    def known(self, x: Any, recorded: Any) -> None:
+        """``x``, an array of an argument, is this recorded one wherever it comes in."""
+        self._arrays["array", id(x)] = recorded
+        self._alive.append(x)
+
+    def possession(self, possession: Any) -> Any:
+        """What a Parameter, State or Constant holds at this point of the run."""
+        if type(possession._value) in PYTHON_NUMBERS:
+            raise NotRecordableError(f"{possession!r} holds a Python number")
+        source = Possessed(possession)
+        return self.writes[source][0] if source in self.writes else self.input(source)
+
+    def constant(self, recorder: Any, array: Any) -> Any:
+        value = self.tree.value(tuple(array.shape), array.dtype)
+        self.constants[value] = array
+        return recorder.array_type(array, value, self)
+
+    def draw(self, generator: Any) -> Any:
+        """The counter of the generator's next draw (what a Context's ``draws`` does)."""
+        _, count = self.draws.get(id(generator), (generator, 0))
+        self.draws[id(generator)] = generator, count + 1
+        return self.input(Counter(generator, count))
+
+    # ---- what is left there ----
+
+    def assign(self, possession: Any, array: Any) -> None:
+        """From here on, and after the run, a possession holds this array."""
+        self.write(Possessed(possession), array)
+
+    def write(self, sink: Any, recorded: Any) -> None:
+        """At the end the sink takes this array."""
+        if not isinstance(recorded, self.recorder.array_type):
+            recorded = self.incoming(self.recorder, recorded)
+        self.writes[sink] = (recorded,)
+
+    # ---- what happens ----
+
+    def call(self, recorder: Any, name: str, args: tuple, kwargs: dict, shaped_by_values: bool) -> Any:
+        """Compute, and write the step down."""
+        spec_args, spec_kwargs = self._stripped(args), self._stripped(kwargs)
+        now = self._now
+        made = function_of(self.inner, name)(*map_values(now, spec_args), **map_values(now, spec_kwargs))
+        place = user_place()
+        if shaped_by_values:
+            if compiles(self.inner):
+                raise NotRecordableError(f"{name} makes arrays whose shapes depend on values")
+            outputs, result = self._of_open_shape(made, place)
+            self.items[-len(outputs) * 2 : -len(outputs) * 2] = [Step(name, spec_args, spec_kwargs, outputs, place)]
+            return result if isinstance(made, tuple) else result[0]
+        outputs, result = self._wrapped(name, made)
+        self.items.append(Step(name, spec_args, spec_kwargs, outputs, place))
+        return result
+
+    def _of_open_shape(self, made: Any, place: Any) -> tuple[Any, Any]:
+        """Arrays whose shapes depend on values: the shapes are guarded, and known from there on."""
+        whole = made if isinstance(made, tuple) else (made,)
+        opened = [self.tree.value(None, None) for _ in whole]
+        known = [self._wrapped("known_shape", each) for each in whole]
+        for value, each, (closed, _) in zip(opened, whole, known, strict=True):
+            self.items.append(Guard(value, _shape, outcome_of(_shape(each)), place))
+            self.items.append(Step("known_shape", (value,), {}, closed, place))
+        arrays = [array for _, array in known]
+        kind: Any = type(made)
+        result = kind(*arrays) if hasattr(made, "_fields") else tuple(arrays)
+        return (tuple(opened), result) if isinstance(made, tuple) else (opened[0], result)
+
+    def read(self, recorded: Any, reader: Callable[[Any], Any]) -> Any:
+        """What ``reader`` tells of an array that Python code asks for: guarded."""
+        answer = reader(recorded.array)
+        if recorded.value not in self.constants or recorded.value in self.foreign:
+            self.items.append(Guard(recorded.value, reader, outcome_of(answer), user_place()))
+        return answer
+
+    def _now(self, value: Value) -> Any:
+        return self._held[value]
+
+    def _stripped(self, tree: Any) -> Any:
+        """Arguments with Values in the place of arrays."""
+        kind = type(tree)
+        if kind is self.recorder.array_type:
+            if tree.tape is not self:
+                raise NotRecordableError("a value of another recording came in")
+            self._held[tree.value] = tree.array
+            return tree.value
+        if kind in (list, tuple):
+            return kind([self._stripped(each) for each in tree])
+        if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+            return tuple([self._stripped(each) for each in tree])
+        if kind is dict:
+            return {name: self._stripped(each) for name, each in tree.items()}
+        if kind is slice:
+            return slice(self._stripped(tree.start), self._stripped(tree.stop), self._stripped(tree.step))
+        if kind in backends.BACKEND_BY_TYPE or (not isinstance(tree, (int, float, str, complex)) and _is_array(tree)):
+            return self._stripped(self.incoming(self.recorder, tree))
+        return tree
+
+    def _wrapped(self, name: str, made: Any) -> tuple[Any, Any]:
+        """What a function returned: Values, and the RecordedArrays."""
+        if made is None:
+            return None, None
+        if isinstance(made, (tuple, list)):
+            pairs = [self._wrapped(name, each) for each in made]
+            values, arrays = [v for v, _ in pairs], [a for _, a in pairs]
+            kind: Any = type(made)
+            return type(values)(values), kind(*arrays) if hasattr(made, "_fields") else kind(arrays)
+        if not self.inner.owns(made):
+            raise NotRecordableError(f"{name} gave a {type(made).__name__}, which depends on values")
+        value = self.tree.value(tuple(made.shape), made.dtype)
+        self._held[value] = made
+        return value, self.recorder.array_type(made, value, self)
+
+    @property
+    def _held(self) -> dict[Value, Any]:
+        held = self.__dict__.get("_values")
+        if held is None:
+            held = self.__dict__["_values"] = {}
+        return held
+
+
+class Held:
+    """A place that is not known: the array itself."""
+
+    def __init__(self, array: Any):
+        self.array = array
+
+    def read(self) -> Any:
+        return self.array
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Held) and self.array is other.array
+
+    def __hash__(self) -> int:
+        return id(self.array)
+
+    def __str__(self) -> str:
+        return f"an array of shape {tuple(self.array.shape)}"
+
+
+class Lent(dict):
+    """Bindings of a recording: every possession is bound, to what the tape knows of it."""
+
+    def __init__(self, tape: Tape, own: dict | None = None):
+        super().__init__(own or {})
+        self.tape = tape
+
+    def get(self, possession: Any, default: Any = None) -> Any:
+        found = super().get(possession)
+        return tensor_of(self.tape.possession(possession)) if found is None else found
+
+    def __or__(self, other: dict) -> Lent:
+        return Lent(self.tape, {**self, **other})
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return tuple(x.shape)
+
+
+def _is_array(x: Any) -> bool:
+    return hasattr(x, "dtype") and hasattr(x, "shape") and backends.backend_of(x) is not None
+
+
+def outcome_of(answer: Any) -> Any:
+    """What tells two answers apart: type and value, NaN equal to NaN, 0.0 different from -0.0."""
+    if isinstance(answer, (float, complex)):
+        return type(answer), repr(answer)
+    return type(answer), answer
+
+
+def user_place() -> tuple[str, int] | None:
+    """File and line of the innermost code that is not zkynet's."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
