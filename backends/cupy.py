@@ -15,7 +15,7 @@ from .base import Backend, _prod, split_updates
 from .cupy_special import CupySpecial
 from .errors import BackendNotAvailable
 from .mutable import Mutable
-from .numpy import _ALONE, _references
+from .numpy_update import HELD, references
 
 # Part of an error's text, in lower case, and what to do about it; docs/backends.md says more.
 _ADVICE = (
@@ -113,7 +113,7 @@ class CupyBackend(Mutable, Backend):
 
     def hand_over(self, items):
         for i in range(len(items)):
-            if self.owns(items[i]) and (items[i].base is not None or _references(items, i) != _ALONE):
+            if self.owns(items[i]) and (items[i].base is not None or references(items, i) != HELD):
                 items[i] = items[i].copy()
 
     # ---- axes and indices: the portable ways take a row for every index, these write in place ----

@@ -16,13 +16,15 @@ from .mutable import Mutable
 from .numpy_attention import NumpyAttention
 from .numpy_entrywise import NumpyEntrywise
 from .numpy_pooling import NumpyPooling
+from .numpy_recurrent import NumpyRecurrent
 from .numpy_special import NumpySpecial
+from .numpy_update import held_alone, update_in_blocks
 from .philox import check_counter
 
 KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
 _SELECT_BY_BITS = 1024  # from this many elements on, masking the bits is faster than np.where
 _COPY_BYTES = 1 << 20  # borrowed arrays up to this size are copied, larger ones fingerprinted
-_UPDATE_BLOCK = 1 << 17  # numbers of each array that an optimizer's rule works on at a time
+_UPDATE_BLOCK = 1 << 18  # entries of each array that an optimizer's rule works on at a time: see numpy_update.py
 _SMALL = 1 << 12  # entries
 _ONE_SUM = 1 << 13  # below this many entries the ufunc alone is as fast
 _SHORT = 1 << 10  # entries of a row: longer ones are summed in pairs, which keeps more digits
@@ -33,7 +35,7 @@ _BITS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)} | {
 _BITS |= {np.dtype("c8"): np.dtype("i4"), np.dtype("c16"): np.dtype("i8")}
 
 
-class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, Mutable, Backend):
+class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, NumpyRecurrent, Mutable, Backend):
     """NumPy on the host. Rules run inside ``errstate()``, so that its functions do not warn."""
 
     is_host = True
@@ -116,15 +118,11 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, Mutable, Backen
 
     def hand_over(self, items):
         for i in range(len(items)):
-            if type(items[i]) is np.ndarray and not _held_alone(items, i):
+            if type(items[i]) is np.ndarray and not held_alone(items, i):
                 items[i] = items[i].copy()
 
     def update_in_blocks(self, rule, groups, scalars):
-        # 0-d arrays: with a Python number a ufunc takes twice as long.
-        numbers = {
-            dtype: [np.array(x, _real(dtype)) for x in scalars] for dtype in {group[0].dtype for group in groups}
-        }
-        return [_update(self, rule, group, numbers[group[0].dtype]) for group in groups]
+        return update_in_blocks(self, rule, groups, scalars, _UPDATE_BLOCK)
 
     # ---- what NumPy wraps in Python, called directly: a microsecond each, in every step ----
 
@@ -316,61 +314,6 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, Mutable, Backen
         keys = [int(k) & ((1 << 64) - 1) for k in key]
         bits = np.random.Philox(counter=np.array(words, np.uint64), key=np.array(keys, np.uint64))
         return bits.random_raw(n) if n else np.zeros(0, np.uint64)
-
-
-def _references(items, i) -> int:
-    return sys.getrefcount(items[i])
-
-
-_ALONE = _references([np.empty(1)], 0)  # what is counted for an array that stands in a list and nowhere else
-
-
-def _held_alone(items, i, owners=0) -> bool:
-    """Whether nobody but ``owners`` others can see the memory of the array ``items[i]``, and it can be written to."""
-    x = items[i]
-    writable, base = x.flags.writeable, x.base
-    if base is None:
-        del x
-        return writable and _references(items, i) == _ALONE + owners
-    # A view of the whole of an array that only the view holds is as good as that array.
-    whole = type(base) is np.ndarray and base.base is None and base.nbytes == x.nbytes and base.flags.writeable
-    del x, base
-    alone = writable and whole and _references(items, i) == _ALONE + owners
-    return alone and _references([items[i].base], 0) == _ALONE + 1
-
-
-def _update(xp, rule, group, numbers):
-    """``update_in_blocks`` of one group: blocks that stay in the cache, written in place where that hurts nobody."""
-    targets = [_writable(group, i) for i in range(len(group)) if i != 1]
-    size = group[1].size
-    if size <= _UPDATE_BLOCK:
-        _write(targets, rule(xp, targets[0], group[1], *targets[1:], *numbers))
-        return tuple(targets)
-    lines = [x.reshape(-1) for x in targets]
-    gradient = np.ascontiguousarray(group[1]).reshape(-1)
-    for start in range(0, size, _UPDATE_BLOCK):
-        block = slice(start, start + _UPDATE_BLOCK)
-        parts = [x[block] for x in lines]
-        _write(parts, rule(xp, parts[0], gradient[block], *parts[1:], *numbers))
-    return tuple(targets)
-
-
-def _write(targets, results):
-    """Put ``results`` where a rule did not write them itself."""
-    for target, result in zip(targets, results, strict=True):
-        if result is not target:
-            target[...] = result
-
-
-def _writable(group, i):
-    """The array ``group[i]`` itself where only its owner holds it, otherwise a copy."""
-    alone = _held_alone(group, i, owners=1) and group[i].flags.c_contiguous
-    return group[i] if alone else np.array(group[i], order="C")
-
-
-@cache
-def _real(dtype):
-    return np.empty(0, dtype).real.dtype
 
 
 @cache

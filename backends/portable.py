@@ -5,9 +5,10 @@ import numpy as np
 from .attention import Attention
 from .entrywise import Entrywise
 from .pooling import Pooling
+from .recurrent import Recurrent
 
 
-class Portable(Entrywise, Pooling, Attention):
+class Portable(Entrywise, Pooling, Attention, Recurrent):
     """What Backend inherits: each method on the standard alone."""
 
     def dtype(self, dtype):

@@ -99,7 +99,7 @@ class Optimizer:
 
     def __zkynet_guard__(self) -> tuple:
         """What zk.compile compares before it replays an update: all settings but the learning rate."""
-        return *[pair for pair in self.settings().items() if pair[0] != "lr"], self.groups
+        return *[value for name, value in self.settings().items() if name != "lr"], self.groups
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
