@@ -81,12 +81,41 @@ def test_the_gates_have_a_gradient_too():
 
 
 def test_a_sweep_is_made_once(monkeypatch):
-    from zkynet.framework.operations.lstm import LSTMSweep
-
-    calls, back = [], LSTMSweep.back
-    monkeypatch.setattr(LSTMSweep, "back", lambda self, *a: calls.append(1) or back(self, *a))
+    host, calls = type(zk.backends.get("numpy")), []
+    back = host.lstm_back
+    monkeypatch.setattr(host, "lstm_back", lambda self, *a: calls.append(1) or back(self, *a))
     zk.grad(lambda *a: op.sum(fused(False)(*a)), argnums=EVERY)(*ARRAYS)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("i", EVERY)
+def test_a_nan_goes_where_it_goes_through_the_composed_one(i):
+    arrays = [a.copy() for a in ARRAYS]
+    arrays[i][(1,) * arrays[i].ndim] = np.nan
+    found, wanted = (
+        [f(*arrays).value, *zk.grad(lambda *a, f=f: op.sum(f(*a)), argnums=EVERY)(*arrays)]
+        for f in (fused(True), composed(True))
+    )
+    for a, b in zip(found, wanted, strict=True):
+        assert np.isnan(b).any()
+        assert np.array_equal(np.isnan(a), np.isnan(b))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_other_precisions(dtype):
+    arrays = [a.astype(dtype) for a in ARRAYS]
+    found = zk.grad(lambda *a: op.sum(op.square(fused(False)(*a))), argnums=EVERY)(*arrays)
+    wanted = zk.grad(lambda *a: op.sum(op.square(fused(False)(*a))), argnums=EVERY)(*ARRAYS)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.dtype == dtype
+        assert np.allclose(a, b, rtol=20 * np.finfo(dtype).eps, atol=20 * np.finfo(dtype).eps)
+
+
+def test_a_state_for_all_rows_is_no_sweep():
+    """A state of one row is stretched by the composed steps."""
+    one = [ARRAYS[0], ARRAYS[1][:1], ARRAYS[2][:1], *ARRAYS[3:]]
+    full = [ARRAYS[0], *(np.repeat(a, N, axis=0) for a in one[1:3]), *ARRAYS[3:]]
+    assert np.allclose(fused(False)(*one).value, fused(False)(*full).value, rtol=1e-12)
 
 
 def test_every_backend_gives_the_same(backend):

@@ -86,7 +86,11 @@ RECURRENT = (
     ),
     Row(
         "gru",
-        (sequence("gru", 3, reverse=True), draw("gru", (2, 0, 1), (0, 1), (1, 3), (1, 3))),
+        (
+            sequence("gru", 3, reverse=True),
+            draw("gru", (2, 1, 1), (1, 1), (1, 3), (1, 3), (3,), (3,)),
+            draw("gru", (2, 0, 1), (0, 1), (1, 3), (1, 3)),
+        ),
         run=lambda xp, *a, **s: flat(xp.gru(*a, **s)),
         weak=False,
         tolerance=10,

@@ -76,7 +76,7 @@ RECURRENT = (
     call("gru_cell", M, (2, 2), (3, 6), (2, 6), (6,)),
     call("lstm_cell", M, (2, 2), (2, 2), (3, 8), (2, 8), (8,), run=lambda x, h, c, *w: op.lstm_cell(x, (h, c), *w)),
     call("rnn", (3, 2, 3), (2, 2), (3, 2), (2, 2), (2,)),
-    call("gru", (3, 2, 3), (2, 2), (3, 6), (2, 6), (6,)),
+    call("gru", (3, 2, 3), (2, 2), (3, 6), (2, 6), (6,), (6,)),
     call("lstm", (3, 2, 3), (2, 2), (2, 2), (3, 8), (2, 8), (8,), run=lambda x, h, c, *w: op.lstm(x, (h, c), *w)),
     call("slstm", (2, 1), (2, 1), (2, 4), (2, 4)),
     call("tree_lstm", (2, 1), (2, 1), (2, 5), run=lambda a, b, x: op.tree_lstm([a, b], x)),

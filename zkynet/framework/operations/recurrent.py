@@ -11,6 +11,7 @@ from .activation import relu, sigmoid
 from .comparison import greater
 from .constants import beside
 from .elementwise import add, multiply, subtract, where
+from .gru import gru_sweep
 from .linalg import linear, matmul
 from .lstm import lstm_sweep
 from .shape import expand_dims, flip, getitem, pad, reshape, stack
@@ -82,7 +83,7 @@ def lstm(x, state, w_x, w_h, bias=None, *, reverse=False, lengths=None, mask=Non
     """``lstm_cell`` over x (T, N, I): all h (T, N, H), and the last (h, c); the settings are those of ``rnn``."""
     h, c = state
     parts = _inner("lstm", x, h, w_x, w_h, bias, 4)
-    if lengths is None and mask is None and 0 not in shape_of(parts) and shape_of(h) == shape_of(c):
+    if lengths is None and mask is None and _sweepable(parts, h, 4) and shape_of(h) == shape_of(c):
         hs, cs = lstm_sweep(flip(parts, axis=0) if reverse else parts, h, c, w_h)
         return (flip(hs, axis=0) if reverse else hs), (getitem(hs, -1), getitem(cs, -1))
     return _over_time(parts, tuple(state), lambda p, h, c: _lstm_step(p, h, c, w_h), reverse, lengths, mask)
@@ -91,6 +92,10 @@ def lstm(x, state, w_x, w_h, bias=None, *, reverse=False, lengths=None, mask=Non
 def gru(x, h, w_x, w_h, bias=None, bias_h=None, *, reverse=False, lengths=None, mask=None):
     """``gru_cell`` over x (T, N, I): all h (T, N, H), and the last one; the settings are those of ``rnn``."""
     parts = _inner("gru", x, h, w_x, w_h, bias, 3)
+    if lengths is None and mask is None and _sweepable(parts, h, 3):
+        bias_h = beside([0.0] * shape_of(w_h)[1], w_h) if bias_h is None else bias_h
+        hs = gru_sweep(flip(parts, axis=0) if reverse else parts, h, w_h, bias_h)
+        return (flip(hs, axis=0) if reverse else hs), getitem(hs, -1)
     ys, (h,) = _over_time(parts, (h,), lambda p, h: (_gru_step(p, h, w_h, bias_h),), reverse, lengths, mask)
     return ys, h
 
@@ -106,6 +111,12 @@ def _inner(who, x, h, w_x, w_h, bias, gates):
                 f"  expected: {shape}, for x {shape_of(x)} and a state {shape_of(h)}"
             )
     return linear(x, w_x, bias)
+
+
+def _sweepable(parts, h, gates):
+    """Whether one operator can go over all times: parts (T, N, gates * H), nothing of it empty, for h (N, H)."""
+    shape = shape_of(parts)
+    return len(shape) == 3 and 0 not in shape and shape_of(h) == (shape[1], shape[2] // gates)
 
 
 def _over_time(parts, state, step, reverse, lengths, mask):
