@@ -20,7 +20,9 @@ from zkynet.bench import machine, workloads  # noqa: E402  (loads NumPy)
 def pytest_report_header(config):
     kept = os.environ.get(CORETYPE)
     state = f"= {kept}" if kept else "unset" + (f" (it was {_preset})" if _preset else "")
-    return [f"machine: {machine.processor()}", f"BLAS: {machine.blas()}; {CORETYPE} {state}"]
+    warning = machine.preset_kernel(machine.blas_facts())
+    lines = [f"machine: {machine.processor()}", f"BLAS: {machine.blas()}; {CORETYPE} {state}"]
+    return lines if warning is None else [*lines, f"warning: {warning}"]
 
 
 @pytest.fixture

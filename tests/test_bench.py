@@ -58,12 +58,6 @@ def test_numpy_by_hand_computes_what_zkynet_does():
     workloads.compare(workloads.WORKLOADS["mlp-32"], "numpy by hand")
 
 
-@pytest.mark.parametrize("name", ["transformer", "lstm", "cnn-28"])
-def test_torch_computes_what_zkynet_does(name):
-    pytest.importorskip("torch", reason="torch is the peer")
-    workloads.compare(workloads.WORKLOADS[name], "torch")
-
-
 @pytest.mark.parametrize("name", jacobians.TITLES)
 def test_jacobians_by_hand_are_those_of_zkynet(name):
     workloads.compare(workloads.WORKLOADS[name], "numpy by hand")

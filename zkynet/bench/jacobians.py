@@ -63,21 +63,26 @@ def rosenbrock(x):
 # ---- zkynet ----
 
 
-def with_zkynet(name):
-    """By the transforms of the package."""
+def zkynet_function(name):
+    """The function by the transforms of the package, and its arguments."""
     import zkynet as zk
     from zkynet.framework import op
 
     if name == "jacobian":
         w1, w2, x = layers()
-        return partial(zk.jacobian(partial(dense, op, w1, w2)), x)
+        return zk.jacobian(partial(dense, op, w1, w2)), (x,)
     if name == "jacobian-entrywise":
-        return partial(zk.jacobian(op.tanh), *draw((LENGTH,)))
+        return zk.jacobian(op.tanh), tuple(draw((LENGTH,)))
     if name == "hessian":
         a, labels, w = samples()
-        return partial(zk.hessian(partial(logistic, op, a, labels)), w)
-    x, v = point()
-    return lambda: zk.hvp(rosenbrock, (x,), (v,))[0]
+        return zk.hessian(partial(logistic, op, a, labels)), (w,)
+    return lambda x, v: zk.hvp(rosenbrock, (x,), (v,))[0], tuple(point())
+
+
+def with_zkynet(name):
+    """By the transforms of the package."""
+    f, args = zkynet_function(name)
+    return partial(f, *args)
 
 
 # ---- the peers ----

@@ -60,6 +60,25 @@ def kernel_level(kernel: str) -> str | None:
     return _LEVEL_OF.get(kernel.lower())
 
 
+def preset_kernel(facts: dict[str, Any]) -> str | None:
+    """What is wrong where a kernel of OpenBLAS was chosen by hand that is narrower than the processor, or may be.
+
+    ``facts`` are those of ``blas_facts()``.
+    """
+    preset = os.environ.get(CORETYPE)
+    if not preset or "openblas" not in facts["name"].lower():
+        return None
+    kernel = facts["kernel"] or preset
+    has, uses = level(), kernel_level(kernel)
+    if has is None or uses is None:
+        what = f"NumPy's BLAS uses the kernel {kernel}, chosen by hand, not the processor's own"
+    elif LEVELS.index(uses) < LEVELS.index(has):
+        what = f"NumPy's BLAS uses the kernel {kernel} ({uses}), but the processor has {has}"
+    else:
+        return None
+    return f"{CORETYPE}={preset} is set: {what}; unset it to be faster"
+
+
 def blas() -> str:
     """NumPy's BLAS with the kernel and the threads in use where it tells: ``scipy-openblas 0.3.31, SkylakeX ...``."""
     facts = blas_facts()

@@ -38,8 +38,8 @@ def import_jax():
     return jax
 
 
-def with_zkynet(weights, rate):
-    """By zkynet's layers and optimizer."""
+def with_zkynet(weights, rate, graph=False):
+    """By zkynet's layers and optimizer, the step compiled by zk.compile with ``graph``."""
     import zkynet as zk
     from zkynet.framework import op
 
@@ -54,7 +54,7 @@ def with_zkynet(weights, rate):
         optimizer.update(model, grads)
         return loss
 
-    return read_only, step, lambda x: model(x).value
+    return read_only, zk.compile(step) if graph else step, lambda x: model(x).value
 
 
 def with_zkynet_jitted(weights, rate, build=None):
@@ -244,6 +244,7 @@ def _adam_in_place(t, rate, weights, grads, ms, vs, spare):
 
 MAKERS = {
     "zkynet": with_zkynet,
+    "zkynet graph": partial(with_zkynet, graph=True),
     "torch": with_torch,
     "torch fused": partial(with_torch, fused=True),
     "jax.jit": with_jax,

@@ -17,7 +17,6 @@ _PAUSE = 0.05  # seconds before a turn: OpenBLAS's threads wait awake for about 
 
 def race(workload: Workload, peers: list[str], rounds: int) -> dict[str, list[float]]:
     """Seconds a call, one sample a round, of each peer: A B C A B C ..., warmed up before."""
-    times: dict[str, list[float]] = {peer: [] for peer in peers}
     with ExitStack() as stack:
         if workload.apart is not None:
             samplers = {peer: stack.enter_context(Server(workload.apart(peer))).sample for peer in peers}
@@ -26,18 +25,24 @@ def race(workload: Workload, peers: list[str], rounds: int) -> dict[str, list[fl
             gc.collect()
             gc.freeze()  # a collection in one library's turn need not walk what the others loaded
             stack.callback(gc.unfreeze)
-        for _ in range(rounds):
-            for peer, sample in samplers.items():
-                times[peer].append(sample())
+        return take_turns(samplers, rounds)
+
+
+def take_turns(samplers: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each peer's sampler gives in so many rounds."""
+    times: dict[str, list[float]] = {peer: [] for peer in samplers}
+    for _ in range(rounds):
+        for peer, sample in samplers.items():
+            times[peer].append(sample())
     return times
 
 
 class Server:
-    """A process that waits for its turns: see ``networks.serve``."""
+    """A process that waits for its turns, of about ``turn`` seconds: see ``networks.serve`` and ``child.turns``."""
 
-    def __init__(self, arguments: list[str]):
+    def __init__(self, arguments: list[str], turn: float = SAMPLE):
         self.process = start(arguments)
-        self.calls = max(1, round(SAMPLE / self._seconds()))
+        self.calls = max(1, round(turn / self._seconds()))
 
     def _seconds(self) -> float:
         line = self.process.stdout.readline() if self.process.stdout else ""

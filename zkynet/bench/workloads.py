@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import zkynet as zk
-from zkynet.bench import blocks, jacobians, networks, operations
+from zkynet.bench import jacobians, networks, operations
 from zkynet.bench.networks import import_jax, import_torch
 from zkynet.framework import op
 
@@ -34,6 +34,8 @@ LIBRARIES = {
     "jax.jit one-hot": "jax",
     "jax": "jax",
     "autograd": "autograd",
+    "zkynet on jax": "jax",
+    "zkynet graph on jax": "jax",
 }
 TOLERANCE = 2e-4  # relative, of single precision after a few steps
 
@@ -73,6 +75,8 @@ class ProcessError(Exception):
 
 def missing(peer: str, workload: Workload | None = None) -> str | None:
     """Why a peer cannot take part (in ``workload``): a library is not installed. None where it can."""
+    if peer.startswith("zkynet graph") and not hasattr(zk, "compile"):
+        return "there is no zk.compile"
     library = LIBRARIES.get(peer) or (workload.needs if workload is not None else None)
     if library is None or importlib.util.find_spec(library) is not None:
         return None
@@ -288,28 +292,13 @@ def _jacobian(name):
     )
 
 
-# ---- a transformer layer, an LSTM, a CNN on 28 x 28 pixels ----
-
-
-def _block(name):
-    return Workload(
-        name=name,
-        title=blocks.TITLES[name],
-        makers={peer: partial(maker, name) for peer, maker in blocks.MAKERS.items()},
-        apart=lambda peer: [blocks.__file__, name, peer],  # as for networks
-        timed={"rate": RATE},
-        rehearsed={"rate": 1e-3},
-        calls=4,
-    )
-
-
 # ---- whole processes ----
 
 _IMPORT = "import time, numpy; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
 
 def _import(library):
-    return lambda: _printed("-c", _IMPORT.format(library))
+    return lambda: printed("-c", _IMPORT.format(library))
 
 
 def start(arguments: list[str]) -> subprocess.Popen:
@@ -317,6 +306,8 @@ def start(arguments: list[str]) -> subprocess.Popen:
     command = [sys.executable, "-P", *arguments]  # -P: not what lies in the current folder
     # A library that is installed is compiled too: where this process may not keep what it compiles, that one may.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        environment.setdefault(name, str(networks.THREADS))
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
@@ -328,9 +319,10 @@ def failed(process: subprocess.Popen) -> ProcessError:
     return ProcessError(f"a process that was to be timed ended with {process.returncode}: {last}")
 
 
-def _printed(*arguments):
+def printed(*arguments: str) -> Any:
+    """What a Python process prints, a line of JSON."""
     with start([*arguments]) as process:
-        result = process.stdout.read()
+        result = process.stdout.read() if process.stdout else ""
         if process.wait():
             raise failed(process)
     return json.loads(result)
@@ -351,7 +343,7 @@ def _digits_file():
 
 def _digits(peer):
     path = _digits_file()
-    return lambda: _printed(networks.__file__, "train", peer, path)["losses"]
+    return lambda: printed(networks.__file__, "train", peer, path)["losses"]
 
 
 WORKLOADS = {
@@ -386,7 +378,6 @@ WORKLOADS = {
         _jitted(256),
         _jitted_cnn(),
         *(_jacobian(name) for name in jacobians.TITLES),
-        *(_block(name) for name in blocks.TITLES),
     )
 }
 

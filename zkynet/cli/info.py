@@ -67,7 +67,11 @@ def gather() -> dict[str, Any]:
         "environment": {name: os.environ[name] for name in SETTINGS if name in os.environ},
         "warnings": [],
     }
-    warnings = [_preset_kernel(found["blas"]), _narrow_jax(found["backends"]), _cupy_without_device(found["backends"])]
+    warnings = [
+        machine.preset_kernel(found["blas"]),
+        _narrow_jax(found["backends"]),
+        _cupy_without_device(found["backends"]),
+    ]
     try:
         from zkynet.backends import default_backend
 
@@ -125,24 +129,6 @@ def _devices(name: str) -> list[str]:
 
 
 # ---- what costs speed or precision ----
-
-
-def _preset_kernel(blas: dict[str, Any]) -> str | None:
-    """A kernel of OpenBLAS that somebody chose, where it is narrower than the processor's own, or may be."""
-    from zkynet.bench import machine
-
-    preset = os.environ.get(machine.CORETYPE)
-    if not preset or "openblas" not in blas["name"].lower():
-        return None
-    kernel = blas["kernel"] or preset
-    has, uses = machine.level(), machine.kernel_level(kernel)
-    if has is None or uses is None:
-        what = f"NumPy's BLAS uses the kernel {kernel}, chosen by hand, not the processor's own"
-    elif machine.LEVELS.index(uses) < machine.LEVELS.index(has):
-        what = f"NumPy's BLAS uses the kernel {kernel} ({uses}), but the processor has {has}"
-    else:
-        return None
-    return f"{machine.CORETYPE}={preset} is set: {what}; unset it to be faster"
 
 
 def _narrow_jax(backends: dict[str, dict[str, Any]]) -> str | None:
