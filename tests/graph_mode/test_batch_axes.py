@@ -234,6 +234,17 @@ def test_views_of_what_is_whole_are_made_in_the_lanes():
     assert functions(lanes.before) == [] and functions(lanes.rest) == ["getitem", "matrix_transpose"]
 
 
+def test_what_is_the_same_all_along_the_batch_is_made_in_half_the_size():
+    w = Writer()
+    x, row, line = w.input(normal(N, N)), w.input(normal(N)), w.input(normal(1, N))
+    values = [w("broadcast_to", row, (N, N)), w("broadcast_to", line, (N, N)), w("ones", (N, N)), w("zeros", (N, 1))]
+    values += [w("full", (N, N), 2.0), w("full", (N, 1), w.constant(np.array(2.0)))]
+    column = w("broadcast_to", w("expand_dims", row, axis=1), (N, N))  # differs along the batch
+    lanes = halved(w, [x], [w("add", x, value) for value in [*values, column]])
+    assert functions(lanes.before) == ["expand_dims", "broadcast_to"] and functions(lanes.rest) == []
+    assert sorted(functions(lanes.first)) == sorted(["add"] * 7 + [step.function for step in w.steps[:6]])
+
+
 # ---- at random ----
 
 # Continuous ones: no rounding becomes a whole number.
@@ -278,7 +289,7 @@ def random_step(w, draw, known):
 
 def random_positions(w, draw, x, axis):
     """A step that names entries, labels or places, on x along ``axis``."""
-    kind, rank = draw.integers(6), len(x.shape)
+    kind, rank = draw.integers(7), len(x.shape)
     index = [value for value in w.held if value.dtype == INT][draw.integers(3)]
     if kind == 0:
         return w("take", x, index, axis=axis)
@@ -292,6 +303,8 @@ def random_positions(w, draw, x, axis):
     if kind == 4:
         where = [int(draw.integers(4)) if i == rank + axis else slice(None) for i in range(rank)]
         return w("place", x, (Ellipsis, slice(None), *where[:-1], 3, slice(None)), (*x.shape[:-1], 4, x.shape[-1]))
+    if kind == 5:
+        return w(*[("ones", x.shape), ("full", x.shape, 0.5), ("zeros", (N, N))][draw.integers(3)])
     others = [y for y in w.held if len(y.shape) == 2 and y.dtype.kind == "f"]
     labels = ["".join(draw.choice(list("abc"), 2, replace=False)) for _ in range(2)]
     out = "".join(sorted(set("".join(labels)))[: int(draw.integers(4))])

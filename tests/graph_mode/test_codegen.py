@@ -10,7 +10,7 @@ import pytest
 from support.graph_plans import NUMBERS, Builder, mlp_step, random_plan, same
 from zkynet.framework.graph_mode import chains
 from zkynet.framework.graph_mode.codegen import generate
-from zkynet.framework.graph_mode.program import Program, Step
+from zkynet.framework.graph_mode.program import Program, Step, Value
 from zkynet.framework.record import HOST
 from zkynet.optim.adam import adam
 
@@ -247,6 +247,22 @@ def test_outputs_may_be_shared_where_the_caller_says_so():
     first, second = generate(program).function([given])
     assert first is not given
     assert not np.shares_memory(first, second)
+
+
+def test_python_numbers_and_objects_pass_through():
+    build = Builder()
+    x, number, pair = build.input(np.arange(3.0)), Value(90, (), np.dtype("f8"), weak=True), Value(91, None, None)
+    y, total, first = (Value(i, (3,) if i < 94 else (), np.dtype("f8"), weak=i == 94) for i in (92, 93, 94))
+    steps = [
+        Step("getitem", (pair, 0), {}, first),
+        Step("multiply", (x, first), {}, y),
+        Step("add", (y, number), {}, total),
+    ]
+    program = Program(HOST, [x, number, pair], steps, [total, number, first, pair])
+    given = [np.arange(3.0), 0.5, (2.0, "rest")]
+    got = generate(program).function(list(given))
+    assert same(got[0], given[0] * 2 + 0.5)
+    assert got[1:] == [0.5, 2.0, (2.0, "rest")]
 
 
 def test_a_program_without_steps_or_inputs():

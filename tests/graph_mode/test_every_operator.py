@@ -11,6 +11,8 @@ import zkynet as zk
 from support.cases import ROWS
 from support.points import host, op_function, own, points
 
+# Rows in which NumPy adds up in another order where an array lies otherwise in memory.
+REORDERED = ("signal.convolve", "signal.correlate")
 # Rows whose functions read values that decide what is computed, so that other inputs take other paths, and rows that
 # hand values to Python for good: with the reason.
 EAGER: dict[str, str] = {}
@@ -33,11 +35,11 @@ def listed(y):
     return list(y) if isinstance(y, (tuple, list)) else [y]
 
 
-def assert_equal(found, expected, backend, what):
+def assert_equal(found, expected, backend, name, what):
     for run in found:
         for one, other in zip(run, expected, strict=True):
             assert one.dtype == other.dtype and one.shape == other.shape, what
-            if backend.name == "jax":  # the compiler reorders
+            if backend.name == "jax" or name in REORDERED:  # so does the compiler
                 np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10, err_msg=str(what))
             else:
                 np.testing.assert_array_equal(one, other, err_msg=str(what))
@@ -48,7 +50,7 @@ def test_values(name, backend):
     with zk.use_backend(backend):
         for point in of(backend, name):
             compiled, found, expected = compiled_and_eager(op_function(point), own(backend, point.inputs))
-            assert_equal(found, expected, backend, point.sample)
+            assert_equal(found, expected, backend, name, point.sample)
             assert (compiled.eager_because is None) == (name not in EAGER), compiled.eager_because
 
 
@@ -64,5 +66,5 @@ def test_gradients(name, backend):
                 return zk.vjp(f, *x)[1](g)
 
             compiled, found, expected = compiled_and_eager(gradients, own(backend, point.inputs))
-            assert_equal(found, expected, backend, point.sample)
+            assert_equal(found, expected, backend, name, point.sample)
             assert (compiled.eager_because is None) == (name not in EAGER), compiled.eager_because

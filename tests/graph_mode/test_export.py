@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from support.graph_plans import Builder, mlp_step
+from zkynet.framework.graph_mode import plain_conv
 from zkynet.framework.graph_mode.export import Counted, write
-from zkynet.framework.graph_mode.program import Program
+from zkynet.framework.graph_mode.program import Program, Step, Value
 from zkynet.framework.record import HOST
 from zkynet.optim import AdamW
 from zkynet.optim.adam import adam, amsgrad
@@ -123,7 +124,22 @@ def test_the_numbers_of_a_step_follow_its_count(tmp_path):
         state.update(zip([name for name, _ in named[1:]], new, strict=True))
     _, kept = run(tmp_path, [arrays["x"], arrays["labels"]], 3)
     close(kept["w0"], state["w0"])
-    assert kept["steps.numbers"] == 4
+    assert kept["steps.adamw1"] == 4
+
+
+def test_numbers_that_are_inputs_one_by_one(tmp_path):
+    optimizer, build = AdamW(1e-2), Builder()
+    x, (rate, eps) = build.input(np.arange(3.0)), (Value(8 + i, (), None, weak=True) for i in (0, 1))
+    y = build.value(np.arange(3.0))
+    program = Program(HOST, [x, rate, eps], [Step("multiply", (x, rate), {}, y)], [y, eps])
+    arrays = {"rate": Counted(optimizer.numbers, 5, (0.1,), 2), "eps": Counted(optimizer.numbers, 5, (0.1,), 3)}
+    roles = [("x", "argument"), ("rate", "numbers"), ("eps", "numbers")]
+    write(tmp_path / "step.py", program, roles, [("y", "result"), ("e", "result")], arrays)
+    got, kept = run(tmp_path, [np.arange(3.0)], 2)
+    for t, (y, eps) in zip((5, 6), (got[:2], got[2:]), strict=True):
+        close(y, np.arange(3.0) * optimizer.numbers(t, 0.1)[2])
+        close(eps, optimizer.numbers(t, 0.1)[3])
+    assert kept == {"steps.adamw1": 7}
 
 
 def test_the_file_reads_as_numpy(tmp_path):
@@ -230,6 +246,18 @@ def test_constants_and_what_the_program_reads_after_an_update(tmp_path):
     close(kept["w0"], want[1])
 
 
+def test_what_leads_to_no_output_is_left_out(tmp_path):
+    build = Builder()
+    x = build.input(np.arange(3.0))
+    y = build("negative", x)
+    build.steps.append(Step("getitem", (build("exp", x), {1: len}), {}, None))  # could be written nowhere
+    program = build.program(y)
+    write(tmp_path / "step.py", program, [("x", "argument")], [("y", "result")], {})
+    text = (tmp_path / "step.py").read_text()
+    assert "np.negative(x)" in text
+    assert "np.exp" not in text
+
+
 def test_a_counter_moves_on(tmp_path):
     build = Builder()
     counter = build.input(np.array(5, np.uint64))
@@ -242,6 +270,25 @@ def test_a_counter_moves_on(tmp_path):
     for x, count in zip(got, (5, 6), strict=True):
         np.testing.assert_array_equal(x, HOST.random_bits((1, 2), count, 4))
     assert kept["counter"] == 7
+
+
+@pytest.mark.parametrize("groups, stride, dilation", [(1, (1, 1), (1, 1)), (2, (2, 1), (1, 2)), (4, (3, 2), (2, 1))])
+def test_convolution_in_a_few_lines(groups, stride, dilation):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 4, 9, 8)), rng.normal(size=(8, 4 // groups, 3, 2))
+    setting = stride, ((1, 0), (2, 1)), dilation, groups
+    y = HOST.conv(x, w, *setting)
+    close(plain_conv.conv(x, w, *setting), y)
+    close(plain_conv.conv_input(y, w, x.shape, *setting), HOST.conv_input(y, w, x.shape, *setting))
+    close(plain_conv.conv_filter(x, y, w.shape, *setting), HOST.conv_filter(x, y, w.shape, *setting))
+
+
+def test_convolution_with_leading_axes_comes_along(tmp_path):
+    build = Builder()
+    x, w = build.input(np.ones((3, 2, 1, 5, 5))), build.input(np.ones((1, 1, 2, 2)))
+    program = write_function(tmp_path, build, build("conv", x, w, (1, 1), ((0, 0), (0, 0)), (1, 1), 1))
+    (got,), _ = run(tmp_path)
+    close(got, program(*build.fresh_inputs())[0])
 
 
 def test_what_cannot_be_written_is_refused(tmp_path):

@@ -364,8 +364,8 @@ def test_a_program_runs_both_ways_and_keeps_one():
     w, batch, outputs = mlp()
     program, made = w.program(*outputs), []
 
-    def make(part):
-        made.append(part)
+    def make(part, own):
+        made.append((part, own))
         return runner(part)
 
     ways = two_ways(program, batch, runner(program), make)
@@ -377,7 +377,7 @@ def test_a_program_runs_both_ways_and_keeps_one():
         if ways.choice.lanes is not None:
             break
     assert ways.choice.lanes in (1, 2)
-    assert made == [ways.lanes.before, ways.lanes.first, ways.lanes.rest]
+    assert made == [(ways.lanes.before, False), (ways.lanes.first, False), (ways.lanes.rest, True)]
     assert ways.choice.report() in ways.report() and repr(ways.lanes) in ways.report()
 
 

@@ -61,7 +61,9 @@ def test_arguments_are_compared_by_type_and_bits(name, first, second, same):
 def test_keyword_arguments_count():
     w = Writer()
     x = w.input(np.ones((2, 2)))
-    program = w.program(w("sum", x, axis=0), w("sum", x, axis=1), w("sum", x, axis=0, keepdims=True), w("sum", x, axis=0))
+    program = w.program(
+        w("sum", x, axis=0), w("sum", x, axis=1), w("sum", x, axis=0, keepdims=True), w("sum", x, axis=0)
+    )
     assert count(common_subexpressions(program)) == 3
     assert complaint(program, w.arrays, common_subexpressions) is None
 
@@ -145,8 +147,16 @@ def by_value(tree):
 
 
 MUTANTS = {
-    "numbers by ==": ("_key", by_value, lambda: test_arguments_are_compared_by_type_and_bits("add", (0.0,), (-0.0,), False)),
-    "True is 1": ("_key", by_value, lambda: test_arguments_are_compared_by_type_and_bits("multiply", (1,), (True,), False)),
+    "numbers by ==": (
+        "_key",
+        by_value,
+        lambda: test_arguments_are_compared_by_type_and_bits("add", (0.0,), (-0.0,), False),
+    ),
+    "True is 1": (
+        "_key",
+        by_value,
+        lambda: test_arguments_are_compared_by_type_and_bits("multiply", (1,), (True,), False),
+    ),
     "all is pure": ("is_pure", lambda step: True, test_what_is_not_known_to_be_pure_runs_every_time),
     "kinds are not compared": ("_kinds", lambda step: [], test_weak_values_stay_apart),
     "readers are forgotten": ("renamed", lambda step, names: step, test_several_outputs_are_shared),

@@ -121,8 +121,16 @@ def test_on_other_backends(name):
 MUTANTS = {
     "inputs are taken for constants": ("reads", lambda step: [], test_steps_that_read_no_input_become_constants),
     "draws are folded": ("is_foldable", lambda step: True, test_draws_and_unwritten_memory_stay_steps),
-    "no limit": ("_is_small", lambda step, inner: True, test_views_of_large_constants_are_folded_and_what_is_new_is_not),
-    "all are views": ("VIEWS", {"negative", "matrix_transpose"}, test_views_of_large_constants_are_folded_and_what_is_new_is_not),
+    "no limit": (
+        "_is_small",
+        lambda step, inner: True,
+        test_views_of_large_constants_are_folded_and_what_is_new_is_not,
+    ),
+    "all are views": (
+        "VIEWS",
+        {"negative", "matrix_transpose"},
+        test_views_of_large_constants_are_folded_and_what_is_new_is_not,
+    ),
 }
 
 

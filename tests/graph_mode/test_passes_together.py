@@ -91,6 +91,7 @@ def seconds(program):
     return min(best)
 
 
+@pytest.mark.slow
 def test_the_cost_is_linear_in_the_number_of_steps():
     short, long = seconds(long_program(2_000)), seconds(long_program(20_000))
     assert long < 30 * short  # ten times as many steps; a quadratic pass would take a hundred times as long

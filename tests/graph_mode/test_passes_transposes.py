@@ -44,7 +44,10 @@ CHAINS = [
     ([("moveaxis", 0, -1), ("moveaxis", -1, 0)], []),
     ([("moveaxis", (0, 1), (-1, 0))], [("permute_dims", (1, 2, 3, 0))]),
     ([("moveaxis", (0, 3), (2, 0)), ("moveaxis", 1, 1)], [("permute_dims", (3, 1, 0, 2))]),
-    ([("matrix_transpose",), ("exp",), ("matrix_transpose",)], [("matrix_transpose",), ("exp",), ("matrix_transpose",)]),
+    (
+        [("matrix_transpose",), ("exp",), ("matrix_transpose",)],
+        [("matrix_transpose",), ("exp",), ("matrix_transpose",)],
+    ),
 ]
 
 
@@ -123,6 +126,19 @@ def test_the_second_factor_may_be_the_transposed_one():
     assert complaint(program, w.arrays, transposes, 1e-14) is None
 
 
+def test_a_turned_product_in_another():
+    """The first is gone when the second is turned: what it made can no longer be read."""
+    w = Writer()
+    x = w.input(RNG.standard_normal((6, 6)))
+    y = w("matrix_transpose", w("tanh", x))
+    for _ in range(4):
+        y = w("matrix_transpose", w("matmul", y, x))
+        w("exp", y)
+    program = w.program(*[step.outputs for step in w.steps if step.function == "exp"])
+    assert transposes(program) is not program
+    assert complaint(program, w.arrays, transposes, 1e-12) is None
+
+
 @pytest.mark.parametrize("readers", [(multiplied,), (scaled, the_product)])
 def test_a_product_stays_where_turning_it_gains_nothing(readers):
     """Products read a transposed view as it lies, and what else is read would be made twice."""
@@ -170,15 +186,23 @@ def test_on_other_backends(name):
 
 
 permutation = MODULE._permutation
+
+
+def inverse(x, axes, step):
+    return permutation(x, tuple(map(axes.index, range(len(axes)))), step)
+
+
+def not_exchanged(product, step, makers):
+    return product, MODULE.Step("matmul", product.args, {}, step.outputs)
+
+
 MUTANTS = {
-    "axes the other way": ("_permutation", lambda x, axes, step: permutation(x, tuple(map(axes.index, range(len(axes)))), step)),
-    "chains by their last link": ("_axes_of", lambda step: (1, 0, 2, 3) if step.function == "moveaxis" else None),
-    "factors not exchanged": (
-        "_other_way_round", lambda product, step, makers: (product, MODULE.Step("matmul", product.args, {}, step.outputs))
-    ),
-    "readers of the product forgotten": ("Counter", lambda items: dict.fromkeys(items, 1) and Ones()),
+    "axes the other way": ("_permutation", inverse),
+    "all moves are one": ("_axes_of", lambda step: (1, 0, 2, 3) if step.function == "moveaxis" else None),
+    "factors not exchanged": ("_other_way_round", not_exchanged),
+    "readers of the product forgotten": ("Counter", lambda items: Ones()),
     "readers of a chain forgotten": ("renamed", lambda step, names: step),
-}  # fmt: skip
+}
 
 
 class Ones(dict):

@@ -87,7 +87,9 @@ def difference(xp: Any, a: Any, b: Any, bound: float = 0.0) -> str | None:
             close = nan | (a == b) | (np.abs(a - b) <= bound * np.max(np.abs(a), initial=0, where=np.isfinite(a)))
         return None if close.all() else f"{a[~close]} became {b[~close]}"
     parts = [(a.real, b.real), (a.imag, b.imag)] if a.dtype.kind == "c" else [(a, b)]
-    same = np.logical_and.reduce([((x == y) & (np.signbit(x) == np.signbit(y))) | np.isnan(x) & np.isnan(y) for x, y in parts])
+    same = np.logical_and.reduce(
+        [((x == y) & (np.signbit(x) == np.signbit(y))) | np.isnan(x) & np.isnan(y) for x, y in parts]
+    )
     return None if same.all() else f"{a[~same]} became {b[~same]}"
 
 
@@ -96,7 +98,9 @@ def written(program: Program) -> str:
     return repr(program) + repr(sorted(value.index for value in program.constants))
 
 
-def complaint(program: Program, arrays: list[Any], rewrite: Callable[[Program], Program], bound: float = 0.0) -> str | None:
+def complaint(
+    program: Program, arrays: list[Any], rewrite: Callable[[Program], Program], bound: float = 0.0
+) -> str | None:
     """Why ``rewrite`` is wrong for this program and these inputs; None where it is right."""
     before = written(program)
     wanted = run(program, arrays)
@@ -159,8 +163,8 @@ class Drawer:
     @property
     def kinds(self) -> tuple[Callable, ...]:
         often = (self.with_number, self.again, self.move, self.reduce)
-        others = (self.unary, self.binary, self.choose, self.create, self.product, self.index)
-        return (*often, *often, self.with_number, *others)
+        others = (self.unary, self.binary, self.choose, self.create, self.product, self.index, self.repeated)
+        return (*often, *often, self.with_number, self.again, *others)
 
     def array(self) -> Any:
         """An array of any dtype, also one that lies in memory with gaps or in another order."""
@@ -177,7 +181,9 @@ class Drawer:
             whole = kind in ("int64", "bool")
             x = np.asarray(np.nan_to_num(x, posinf=9, neginf=-9) * 3 if whole else x).astype(kind)
         if self.xp.is_host and x.ndim and self.draw.random() < 0.4:
-            x = self.draw.choice((np.asfortranarray(x), x[::-1], np.repeat(x, 2, -1)[..., ::2], np.broadcast_to(x, x.shape)))
+            x = self.draw.choice(
+                (np.asfortranarray(x), x[::-1], np.repeat(x, 2, -1)[..., ::2], np.broadcast_to(x, x.shape))
+            )
         return x
 
     def pick(self) -> Value:
@@ -188,7 +194,9 @@ class Drawer:
         """One step, unless it takes long."""
         shapes = [arg.shape for arg in args if type(arg) is Value]
         if name == "matmul":
-            work = np.prod(np.broadcast_shapes(shapes[0][:-2], shapes[1][:-2])) * np.prod(shapes[0][-2:]) * shapes[1][-1]
+            work = (
+                np.prod(np.broadcast_shapes(shapes[0][:-2], shapes[1][:-2])) * np.prod(shapes[0][-2:]) * shapes[1][-1]
+            )
         else:
             work = np.prod(np.broadcast_shapes(*shapes))
         if work > _WORK:
@@ -209,7 +217,7 @@ class Drawer:
 
     def varied(self, step: Step) -> Any:
         """The same call but for a number or an axis."""
-        numbers = [i for i, arg in enumerate(step.args) if type(arg) in (bool, int, float)]
+        numbers = [i for i, arg in enumerate(step.args) if type(arg) in (int, float)]
         args, kwargs = list(step.args), dict(step.kwargs)
         if numbers:
             i = self.draw.choice(numbers)
@@ -221,7 +229,7 @@ class Drawer:
     def with_number(self) -> Any:
         """An operation with a Python number, a constant or an array that is filled with it."""
         x, number = self.pick(), self.draw.choice(NUMBERS)
-        form = self.draw.randint(0, 4)
+        form = self.draw.choice((0, 0, 0, 1, 2, 3, 4))
         if form == 1:
             number = self.write.constant(number, x.dtype)
         elif form == 2:
@@ -284,6 +292,13 @@ class Drawer:
             return self.step("arange", self.draw.randint(1, 5), dtype=dtype)
         return self.step(name, shape, *[self.draw.choice(NUMBERS)] * (name == "full"), dtype=dtype)
 
+    def repeated(self) -> Any:
+        """What a reduction gives, repeated to the shape it had, beside what was reduced."""
+        x = self.pick()
+        y = self.step(self.draw.choice(("sum", "mean", "max")), x, axis=self.draw.choice((0, -1)), keepdims=True)
+        args = (x, self.step("broadcast_to", y, x.shape))
+        return self.step(self.draw.choice(_BINARY), *(args if self.draw.random() < 0.5 else args[::-1]))
+
     def product(self) -> Any:
         x = self.pick()
         fitting = [y for y in self.values if len(y.shape) > 1 and x.shape and y.shape[-2] == x.shape[-1]]
@@ -295,7 +310,16 @@ class Drawer:
     def index(self) -> Any:
         x = self.pick()
         whole = slice(None)
-        choices = (Ellipsis, (Ellipsis,), (whole,), (Ellipsis, whole), 0, slice(None, None, 2), (Ellipsis, None), slice(1, None))
+        choices = (
+            Ellipsis,
+            (Ellipsis,),
+            (whole,),
+            (Ellipsis, whole),
+            0,
+            slice(None, None, 2),
+            (Ellipsis, None),
+            slice(1, None),
+        )
         return self.step("getitem", x, self.draw.choice(choices))
 
 

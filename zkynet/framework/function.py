@@ -99,6 +99,9 @@ class Possession(Input, ArrayLike):
     def __init__(self, short_name: str, value: Any):
         super().__init__(short_name)
         self._value = owned(value, short_name)
+        tape = TAPE.get()
+        if tape is not None:
+            tape.born(self)
 
     @property
     def value(self) -> Any:

@@ -84,11 +84,13 @@ class HalfBatch:
         self.own: dict[Value, Value] = {}
         self.parts: dict[Value, Part] = {}
         self.steps: list[Step] = []  # of a lane
+        self.early: list[Step] = []  # of a lane too, before them: half of what is broadcast or filled
         self.origin: dict[Step, Step] = {}  # the step of the program behind a step of the lane
         self.rest: list[Step] = []  # in the order of the program: those whose outputs are WHOLE, or unknown
         self.spots: dict[Value, Spot] = {}
         self.numbers: dict[Value, Any] = {}  # arrays of integers that do not depend on the inputs
         self._made: dict[Any, Value] = {}
+        self._makers: dict[Value, Step] = {}  # of WHOLE Values
         known = [*program.inputs, *program.constants, *(value for step in program.steps for value in step.makes)]
         self._count = count(1 + max((value.index for value in known), default=0))
         for value, array in program.constants.items():
@@ -134,6 +136,8 @@ class HalfBatch:
         self.rest.append(step)
         self.states.update(dict.fromkeys(step.makes, WHOLE))
         output = step.outputs
+        if type(output) is Value:
+            self._makers[output] = step
         small = type(output) is Value and output.shape is not None and prod(output.shape) <= _EVALUATED_SIZE
         known = step.function in _EVALUATED and all(value in self.numbers for value in step.reads)
         if small and known and self.xp.is_integer(output.dtype):
@@ -239,7 +243,12 @@ class HalfBatch:
         new = self._made.get((x, split))
         if new is None:
             new = self._made[x, split] = self.value(self.shape(x.shape, split), x.dtype, x.weak)
-            self.parts[new] = Part(split, x)
+            maker = self._makers.get(x)
+            args = None if maker is None else _smaller(maker, split, new.shape)
+            if maker is None or args is None:
+                self.parts[new] = Part(split, x)
+            else:
+                self.early.append(Step(maker.function, args, maker.kwargs, new, maker.place))
         return new
 
     def beginning(self, step: int, like: Value) -> Value:
@@ -271,6 +280,16 @@ class HalfBatch:
         line = self.xp.reshape(self.xp.arange(self.n) * step, (self.n,) + (1,) * (rows.ndim - axis - 2))
         rest = rows - line
         return Spot(step, int(rest.min()), int(rest.max()))
+
+
+def _smaller(step: Step, split: Split, shape: Any) -> tuple | None:
+    """The arguments with which a step makes something of ``shape``, equal all along the axis that is cut; or None."""
+    if step.function in ("full", "ones", "zeros") and step.args and type(step.args[0]) is tuple:
+        return (shape, *step.args[1:]) if all(x.shape == () for x in step.reads) else None
+    if step.function != "broadcast_to" or len(step.args) != 2 or type(step.args[0]) is not Value or step.kwargs:
+        return None
+    old = step.args[0].shape or ()
+    return (step.args[0], shape) if -split.axis > len(old) or old[split.axis] == 1 else None
 
 
 def _labelled(half: HalfBatch, outputs: Any, states: Any) -> Any:

@@ -15,6 +15,7 @@ LIBRARIES = frozenset(
     (
         *("numpy", "scipy", "jax", "jaxlib", "cupy", "ml_dtypes", "opt_einsum", "array_api_compat", "array_api_strict"),
         *("matplotlib", "PIL", "pandas", "sklearn", "tensorboard", "torch", "tqdm", "wandb"),
+        *("pytest", "_pytest", "hypothesis", "IPython", "ipykernel"),
     )
 )
 _STANDARD = os.path.dirname(os.__file__)

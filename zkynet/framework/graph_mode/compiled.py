@@ -20,7 +20,7 @@ from .explain import explained
 from .guards import Surroundings
 from .recorder import recorder_of
 from .replay import MovedError, Replay
-from .sources import Argument
+from .sources import Argument, Captured
 from .tape import Lent, NotRecordableError, OtherBackendError, Tape
 
 MAX_PATHS = 32  # recorded for one function; beyond that it runs eagerly
@@ -61,6 +61,8 @@ class Call:
             key += [kind, id(x)]
             self.leaves.append(x)
         else:
+            if kind not in (list, tuple, dict):
+                self.leaves.append(kind)  # its methods may read what is not in its fields
             names, children = inside
             key += [kind, len(children)]
             for name, child in zip(names, children, strict=True):
@@ -244,7 +246,8 @@ class Recording:
         context = Context(recording=CONTEXT.get().recording, bindings=Lent(tape), draws=tape, session=False)
         token = TAPE.set(tape)
         try:
-            with entered(context), _default(self.recorder), HOST.errstate():
+            lent = variant.surroundings.lent(lambda array: tape.incoming(self.recorder, array))
+            with entered(context), _default(self.recorder), lent, HOST.errstate():
                 returned = self.compiled.function(*args, **kwargs)
         finally:
             TAPE.reset(token)
@@ -254,6 +257,14 @@ class Recording:
     def _finish(self, returned: Any) -> Any:
         tape, variant = self.tape, self.variant
         rebuild, results = _result_of(returned, tape)
+        for place in variant.surroundings.left(self._is_ours):
+            left = place.read()
+            array = left._value if type(left) is Tensor else left
+            original = tape.original(array)
+            if original is None:
+                tape.write(Captured(place, type(left) is Tensor), array)
+            else:
+                place.write(tensor_of(original) if type(left) is Tensor else original)
         sinks = [(sink, recorded.value) for sink, (recorded,) in tape.writes.items()]
         effects: list[Any] = [*tape.effects, *[_Advance(g, n) for g, n in tape.draws.values()]]
         leaf = Leaf([x.value for x in results], rebuild, sinks, effects)
@@ -267,6 +278,11 @@ class Recording:
         for effect in effects:
             effect()
         return rebuild([own(x.array) for x in results])
+
+    def _is_ours(self, x: Any) -> bool:
+        """Whether ``x`` is an array of this recording, or a Tensor of one."""
+        x = x._value if type(x) is Tensor else x
+        return isinstance(x, self.recorder.array_type) and x.tape is self.tape
 
     def _confirmed(self) -> bool:
         """Whether the arrays that other libraries made inside are known to be the same in every run.

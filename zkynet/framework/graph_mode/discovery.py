@@ -364,7 +364,7 @@ class Walk:
     def _look_at_class(self, base: type, inside: Any, counts: Callable[[str, Any], bool], follow: bool) -> None:
         for name, value in list(inside.items()):
             if (id(inside), name) not in self._slots and counts(name, value):
-                place = Place(f"{base.__qualname__}.{name}", "", class_entry, inside, name)
+                place = Place(base.__qualname__, "", None, base).inside(f".{name}", class_entry, inside, name)
                 self._slot(self.found.class_entries, place, follow)
 
 

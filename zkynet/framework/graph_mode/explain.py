@@ -59,6 +59,8 @@ def _told(ready: Ready) -> list[str]:
     lines = [f"{recorded} steps recorded, {steps} run; inputs: {inputs or 'none'}"]
     if ready.nbytes:
         lines.append(f"memory of the plan: {ready.nbytes / 2**20:.2f} MB")
+    if ready.ways is not None:
+        lines += ready.ways.report().splitlines()
     for step in ready.program.steps:
         if step.function == "expect":
             lines.append(f"checked: {_read(step.args[1], step.args[2])}, {_where(step.place)}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from ..record import HOST
+from . import plain_conv
 from .buffers import Layout
-from .calls import Call
+from .calls import Call, is_array
 from .codegen import Code
 from .lifetimes import Lifetimes
 from .program import FUNCTIONS, Program, Step, Value
@@ -22,17 +22,20 @@ np = HOST.namespace
 KEPT = ("parameter", "state", "slot", "counter", "constant")  # roles of what the file of arrays holds
 ROLES = ("argument", "numbers", "result", *KEPT)
 _INDENT = "    "
+_PLAIN = {f.__name__: f for f in (plain_conv.conv, plain_conv.conv_input, plain_conv.conv_filter)}
 
 
 class Counted(NamedTuple):
     """The numbers of an optimizer's step: ``method(t, *rest)`` of the number of the step, the next of which is ``t``.
 
-    ``method`` is a bound method, whose object and class are written to the file with what the method reads of them.
+    ``item`` picks one of them; without it they are one tuple. ``method`` is a bound method, whose object and class are
+    written to the file with what the method reads of them.
     """
 
     method: MethodType
     t: int
     rest: tuple = ()
+    item: int | None = None
 
 
 def write(
@@ -47,10 +50,11 @@ def write(
 
     ``inputs`` and ``outputs`` hold a (name, role) each. Roles of inputs: "argument"; "parameter", "state", "slot",
     "counter" and "constant", whose arrays stand in ``arrays`` by their name and go into the second file; "numbers", an
-    optimizer's, for which ``arrays`` has a tuple, which becomes an argument's default, or a Counted. Outputs: "result",
-    or the role and name of an input that they are the next value of.
+    optimizer's, for which ``arrays`` has a number or a tuple, an argument's default then, or a Counted. Roles of
+    outputs: "result", or the role and name of an input that they are the next value of.
 
-    TypeError where a function that the program calls has no source, or something in it has no text.
+    Steps that lead to no output, such as guards, are left out. TypeError where a function that the program calls has no
+    source, or something in it has no text.
     """
     path = Path(path)
     if program.xp is not HOST:
@@ -70,13 +74,13 @@ class _File:
     def __init__(self, program: Program, inputs: list, outputs: list, given: dict[str, Any], title: str):
         self._inputs, self._outputs, self._given, self._title = inputs, outputs, given, title
         self._reached = Reached()
-        self._program = program
+        self._program = program.replace(steps=_needed(program))
         names = {value: name for value, (name, _) in zip(program.inputs, inputs, strict=True)}
         self._writer = Writer(
             self._program, names, numbers=False, reserved=("state", "step", "load", "save", "example")
         )
         self.arrays: dict[str, Any] = {name: given[name] for name, role in inputs if role in KEPT}
-        self._counts: dict[str, Counted] = {}
+        self._counts: dict[tuple, str] = {}
 
     def source(self, path: Path) -> str:
         """The whole file."""
@@ -127,6 +131,8 @@ class _File:
         """Copy what the steps call, and give functions in their arguments the names that they have in the file."""
         for i, step in enumerate(self._program.steps):
             call = life.calls[i] = _plainer(step) or life.calls[i]
+            if call.head in _PLAIN:
+                call.head = self._reached.function(_PLAIN[call.head])
             if call.head.startswith("xp."):
                 call.head = self._reached.method(call.head.removeprefix("xp."))
             elif call.head in FUNCTIONS:
@@ -183,24 +189,23 @@ class _File:
             if role in KEPT:
                 lines.append(f"{_INDENT}{name} = state[{_quoted(given)}]")
             elif role == "numbers" and isinstance(self._given[given], Counted):
-                lines += self._counted(name, given, self._given[given])
+                lines += self._counted(name, self._given[given])
         return lines
 
-    def _counted(self, name: str, given: str, counted: Counted) -> list[str]:
-        owner = re.sub(r"\W", "_", type(counted.method.__self__).__name__).lower()
-        owner = next(
-            (f"{owner}{i}" for i, known in self._counts.items() if known.method.__self__ is counted.method.__self__),
-            f"{owner}{len(self._counts) + 1}",
-        )
-        self._counts[str(len(self._counts) + 1)] = counted
-        call = self._reached.bound(counted.method, owner)
-        key = f"steps.{given}"
-        self.arrays[key] = np.array(counted.t)
-        rest = "".join(f", {x!r}" for x in counted.rest)
-        return [
-            f"{_INDENT}{name} = {call}(int(state[{_quoted(key)}]){rest})",
-            f"{_INDENT}state[{_quoted(key)}] += 1",
-        ]
+    def _counted(self, name: str, counted: Counted) -> list[str]:
+        """The lines that make the numbers of a step from its count, once for all that are made alike."""
+        method, t, rest, item = counted
+        key, lines = (id(method.__self__), method.__name__, rest), []
+        if key not in self._counts:
+            owner = self._writer.unique(f"{type(method.__self__).__name__.lower()}{len(self._counts) + 1}")
+            numbers, count = self._writer.unique(f"{owner}_numbers"), f"steps.{owner}"
+            call = self._reached.bound(method, owner)
+            self._counts[key] = numbers
+            self.arrays[count] = np.array(t)
+            arguments = ", ".join([f"int(state[{_quoted(count)}])", *map(repr, rest)])
+            lines = [f"{numbers} = {call}({arguments})", f"state[{_quoted(count)}] += 1"]
+        chosen = self._counts[key] if item is None else f"{self._counts[key]}[{item}]"
+        return [_INDENT + line for line in [*lines, f"{name} = {chosen}"]]
 
     def _after(self, returned: list[str]) -> list[str]:
         pairs = list(zip(returned, self._outputs, strict=True))
@@ -226,12 +231,24 @@ class _File:
         return "\n".join([*lines, f"{_INDENT}return [{', '.join(made)}]"])
 
 
+def _needed(program: Program) -> list[Step]:
+    """The steps that lead to an output: what only checks is left out."""
+    needed, steps = set(program.outputs), []
+    for step in reversed(program.steps):
+        if needed.intersection(step.makes):
+            needed.update(step.reads)
+            steps.append(step)
+    return steps[::-1]
+
+
 def _plainer(step: Step) -> Call | None:
     """The call of a function of NumPy's that gives the same up to rounding, and that everybody knows."""
     if step.function in ("sum", "mean", "max", "min", "any", "all"):
         return Call(f"np.{step.function}", step.args, step.kwargs)
     if step.function == "select":
         return Call("np.where", (*step.args, 0), step.kwargs)
+    if step.function in _PLAIN and all(len(x.shape or ()) == 2 + len(step.args[-2]) for x in step.reads if is_array(x)):
+        return Call(step.function, step.args)
     return None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, repeat
 from operator import attrgetter, getitem, is_
@@ -13,7 +14,7 @@ from zkynet import backends
 
 from ..record import HOST
 from .discovery import Slot, Walk
-from .places import MISSING, Place, attribute, entry, identical, is_array, same, shown, told
+from .places import MISSING, Place, attribute, entry, identical, is_array, mapped, same, shown, told
 
 _NOTHING = repeat(MISSING)
 _class_get = MappingProxyType.get
@@ -71,7 +72,7 @@ class Surroundings:
         return list(self._found.possessions)
 
     def hold(self, places: Iterable[Place]) -> None:
-        """From now on the numbers of the arrays at these places count, too."""
+        """From now on the numbers of the arrays at these places count, too. A check then costs a copy of them."""
         for place in places:
             self._found.probes.append((partial(_numbers, place), _numbers(place), f"the numbers of {place}"))
 
@@ -80,14 +81,40 @@ class Surroundings:
 
         After a recording: where the function has left what it computed, to be read by its next call.
         """
-        places = [slot.place for table in self._tables for slot in table.slots]
+        places = self._standing()
         for inside, names, place, counts in self._found.keys:
             new = [name for name in inside if name not in names and counts(name, inside[name])]
             places += [place.inside(f".{name}", entry, inside, name) for name in new]
+        return [place for place in places if wanted(place.read())]
+
+    @contextmanager
+    def lent(self, stand_in: Callable[[Any], Any]) -> Iterator[None]:
+        """A block of code in which ``stand_in(array)`` stands in the place of every array that the function reads.
+
+        It may be what tells how Python code uses them. At the end the arrays stand there again, but where the code has
+        put something else: ``left`` finds that.
+        """
+        lent = []
+        try:
+            for place in self._standing():
+                old = place.read()
+                new = mapped(stand_in, old)
+                if new is not old:
+                    lent.append((place, new, old))
+                    place.write(new)
+            yield
+        finally:
+            for place, new, old in lent:
+                if place.read() is new:
+                    place.write(old)
+
+    def _standing(self) -> list[Place]:
+        """All places that can be written to, with a value that counts."""
+        places = [slot.place for table in self._tables for slot in table.slots]
         for _, _, place, x in self._found.contents:
             for key in () if x is None else list(x) if isinstance(x, dict) else range(len(x)):
                 places.append(place.inside(f"[{shown(key)}]", getitem, x, key))
-        return [place for place in places if wanted(place.read())]
+        return places
 
     # ---- quickly: nothing was touched at all ----
 

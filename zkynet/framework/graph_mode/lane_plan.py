@@ -13,10 +13,11 @@ from .program import Program, Value
 class TwoWays:
     """A function of the list of a program's inputs, which it may empty: ``whole``, or the same in two lanes.
 
-    ``make`` gives the function of a program; the lanes' are made when first needed. ``choice`` decides and remembers.
+    ``make(program, own)`` gives the function of a program, ``own`` says whether its outputs leave and so must share
+    memory with nothing; the lanes' are made when first needed. ``choice`` decides and remembers.
     """
 
-    def __init__(self, whole: Runner, lanes: Lanes, make: Callable[[Program], Runner], choice: Choice):
+    def __init__(self, whole: Runner, lanes: Lanes, make: Callable[[Program, bool], Runner], choice: Choice):
         self.whole, self.lanes, self.choice = whole, lanes, choice
         self._make = make
         self._three: tuple[Runner, Runner, Runner] | None = None
@@ -30,7 +31,7 @@ class TwoWays:
     def _two(self, arrays: list[Any]) -> Sequence[Any]:
         if self._three is None:
             lanes = self.lanes
-            self._three = self._make(lanes.before), self._make(lanes.first), self._make(lanes.rest)
+            self._three = self._make(lanes.before, False), self._make(lanes.first, False), self._make(lanes.rest, True)
         return run(self.lanes, *self._three, arrays, self.whole)
 
     def report(self) -> str:
@@ -42,7 +43,7 @@ def two_ways(
     program: Program,
     arguments: Iterable[Value],
     whole: Runner,
-    make: Callable[[Program], Runner],
+    make: Callable[[Program, bool], Runner],
     deterministic: bool = False,
 ) -> TwoWays | None:
     """``whole``, which runs the program, with two lanes beside it; None where there is nothing to choose.

@@ -194,7 +194,7 @@ def _divided(half: HalfBatch, least: float, effects: frozenset[str]) -> Lanes | 
     live = _live(half.rest, program.outputs, effects)
     needed = {value for step in live for value in step.reads} | set(program.outputs)
     results = [value for value in half.own if value in needed and value not in program.inputs]
-    first_steps = _live(half.steps, [half.own[value] for value in results])
+    first_steps = _live([*half.early, *half.steps], [half.own[value] for value in results])
     whole_steps = [step for step in half.rest if _is_whole(step, states)]
     # Views of what is whole are made in the lanes, where they cost nothing; made before, they would be kept.
     first_steps = [*_views(whole_steps, [value for step in first_steps for value in step.reads]), *first_steps]

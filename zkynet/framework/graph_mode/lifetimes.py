@@ -72,7 +72,7 @@ class Lifetimes:
         taken = {_ELSEWHERE, *self.program.inputs, *self.program.constants}
         copied = {}
         for i, value in enumerate(self.program.outputs):
-            if value.shape is None:
+            if not is_array(value):  # Python's numbers and objects
                 continue
             if self.sources[value] & taken:
                 copied[i] = next((update for update in self._updates if update > self.made[value]), n)

@@ -9,7 +9,7 @@ from typing import Any
 
 from zkynet import backends
 
-from ..record import HOST, Tensor
+from ..record import HOST, Tensor, tensor_of
 
 
 class _Missing:
@@ -56,7 +56,10 @@ class Place:
             return MISSING
 
     def write(self, value: Any) -> None:
-        """Let ``value`` stand here; TypeError where nothing can be put: in a tuple, in a class."""
+        """Let ``value`` stand here; TypeError where nothing can be put: in a tuple."""
+        if self.way is class_entry:
+            setattr(self.outer.holder, self.key, value)
+            return
         put = _PUTS.get(self.way)
         if put is None or type(self.holder) is Place:
             raise TypeError(f"{self} cannot be assigned")
@@ -88,7 +91,7 @@ def class_entry(holder: Any, name: str) -> Any:
 
 
 _PUTS: dict[Any, Callable[[Any, Any, Any], None]] = {
-    attribute: setattr,
+    attribute: object.__setattr__,  # of frozen dataclasses, too
     entry: dict.__setitem__,
     getitem: setitem,
 }
@@ -104,6 +107,21 @@ def is_array(x: Any) -> bool:
     except TypeError:  # a subclass of NumPy's array that backends refuse
         return False
     return found and getattr(x.dtype, "kind", "f") not in "OSUTMm"  # objects, strings and dates are no numbers
+
+
+def mapped(f: Callable[[Any], Any], x: Any) -> Any:
+    """``x`` with ``f(array)`` for an array, also inside a tuple or a Tensor; ``x`` itself where nothing changes."""
+    if is_array(x):
+        return f(x)
+    if type(x) is Tensor and x.record is None:
+        value = mapped(f, x._value)
+        return x if value is x._value else tensor_of(value)
+    if type(x) is tuple or (isinstance(x, tuple) and hasattr(x, "_make")):
+        children = [mapped(f, each) for each in x]
+        if all(map(is_, children, x)):
+            return x
+        return tuple(children) if type(x) is tuple else x._make(children)  # type: ignore[attr-defined]
+    return x
 
 
 def same(old: Any, new: Any) -> bool:

@@ -23,7 +23,11 @@ from zkynet.backends.special import Special
 OURS = "zkynet"
 
 # What is simpler where NumPy is the only library, and speed matters less than reading.
-_INSTEAD = {("zkynet.backends.base", "host_array"): "def host_array(x):\n    return np.asarray(x)"}
+_INSTEAD = {
+    ("zkynet.backends.base", "host_array"): "def host_array(x):\n    return np.asarray(x)",
+    ("zkynet.backends.numpy_halves", "each"): "def each(parts, f):\n    return [f(part) for part in parts]",
+    ("zkynet.backends.numpy_halves", "one_thread"): "def one_thread(multiplications):\n    return nullcontext()",
+}
 _METHODS_INSTEAD = {
     "is_complex": 'def is_complex(self, dtype):\n        return np.dtype(dtype).kind == "c"',
     "is_inexact": 'def is_inexact(self, dtype):\n        return np.dtype(dtype).kind in "fc"',
@@ -165,6 +169,8 @@ class Reached:
         self._names[key] = found
         if key in _INSTEAD:
             self._texts.append(_INSTEAD[key])
+            if "nullcontext" in _INSTEAD[key]:
+                self.imports.add("from contextlib import nullcontext")
             return found
         texts = [self.copied(source, each, None) for each in source.defines[name]]
         constant = not isinstance(source.defines[name][0], (ast.FunctionDef, ast.ClassDef))
@@ -177,6 +183,9 @@ class Reached:
     def copied(self, source: Module, node: ast.AST, owner: str | None) -> str:
         """The source of a definition, with the names that its globals have here; ``owner``: whose ``self`` is in it."""
         edits: list[tuple[ast.AST, str]] = []
+        late = [each for each in ast.walk(node) if isinstance(each, ast.ImportFrom)]
+        if any(each.level or _is_ours(each.module or "") for each in late):
+            raise cannot_export(f"{source.name} loads a part of itself in line {late[0].lineno}.", "see _INSTEAD here")
         own = _names_bound_in(node)
         hidden = _annotations(node)
         for each in ast.walk(node):
@@ -200,6 +209,8 @@ class Reached:
 
     def _global(self, source: Module, name: str, hidden: bool) -> str | None:
         """What a global name is here; None where it is no global. ``hidden``: in an annotation, which never runs."""
+        if name == "np":
+            return None
         if name in source.defines:
             return None if hidden else self._reach(source.name, name)
         if name not in source.imports:
@@ -210,8 +221,11 @@ class Reached:
                 alias = f" as {name}" if name != (original or origin) else ""
                 self.imports.add(f"from {origin} import {original}{alias}" if original else f"import {origin}{alias}")
             return name
-        if hidden or original is None or isinstance(_member(origin, original), ModuleType):
-            return None  # a module: its attributes are looked up one by one
+        if hidden or original is None:
+            return None
+        found = _member(origin, original)
+        if isinstance(found, ModuleType) or found in self._objects["xp"].classes:
+            return None  # a module, or a class of the backend: their members are looked up one by one
         return self._reach(origin, original)
 
     def _attribute(self, source: Module, node: ast.Attribute, owner: str | None, edits: list) -> None:

@@ -60,6 +60,11 @@ class RecordedArray:
         self.array, self.value, self.tape = array, value, tape
 
     @property
+    def __class__(self) -> Any:
+        """That of the array: code that asks ``isinstance(x, np.ndarray)`` goes the way it goes in eager mode."""
+        return type(self.array)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return self.value.shape  # type: ignore[return-value]
 

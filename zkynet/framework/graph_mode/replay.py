@@ -7,10 +7,11 @@ from typing import Any
 
 from ..record import HOST
 from .branches import Leaf, Stretch, Tree, needed_below, unexpected
-from .codegen import generate
+from .codegen import Generated, generate
+from .lane_plan import TwoWays, two_ways
 from .passes import PASSES, optimized
 from .program import Program, Value, compiles
-from .sources import Source
+from .sources import Argument, Source
 from .tape import outcome_of
 from .whole import compiled_whole
 
@@ -38,6 +39,8 @@ class Ready:
         self.program = optimized(recorded, off & PASSES.keys())
         self.children: dict[Any, Ready] = {}
         self.nbytes = 0
+        self.generated: Generated | None = None
+        self.ways: TwoWays | None = None
         self.function = self._function(off)
 
     def _function(self, off: frozenset[str]) -> Callable[[list[Any]], Any]:
@@ -47,9 +50,15 @@ class Ready:
             replaced = {sink for sink, _ in self.end.sinks} if self.stretch.is_leaf else set()
             return compiled_whole(program, [i for i, (_, source) in enumerate(self.inputs) if source in replaced])
         if program.xp.is_host:
-            generated = self.generated = generate(program, self._names(), off)
+            names = self._names()
+            generated = self.generated = generate(program, names, off, own_outputs=self.stretch.is_leaf)
             self.nbytes = generated.nbytes
-            return generated.function
+            arguments = [value for value, source in self.inputs if isinstance(source, Argument)]
+            if "lanes" not in off:
+                self.ways = two_ways(
+                    program, arguments, generated.function, lambda part, own: generate(part, names, off, own).function
+                )
+            return self.ways or generated.function
         return lambda arrays: program(*arrays)
 
     def _names(self) -> dict[Value, str]:

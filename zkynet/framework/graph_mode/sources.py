@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..record import HOST
+from ..record import HOST, Tensor, tensor_of
 
 
 class Source:
@@ -115,11 +115,15 @@ class Counter(Source):
 class Captured(Source):
     """An array of the function's surroundings, read where it stands: in a closure, a global, an attribute."""
 
-    __slots__ = ("place",)
+    __slots__ = ("in_tensor", "place")
 
-    def __init__(self, place: Any):
+    def __init__(self, place: Any, in_tensor: bool = False):
         super().__init__("captured", str(place), place)
-        self.place = place
+        self.place, self.in_tensor = place, in_tensor
 
     def read(self) -> Any:
-        return self.place.read()
+        array = self.place.read()
+        return array._value if type(array) is Tensor else array
+
+    def put(self, array: Any) -> None:
+        self.place.write(tensor_of(array) if self.in_tensor else array)

@@ -56,6 +56,8 @@ class Tape:
         self.foreign: dict[Value, Any] = {}  # arrays that came in from nowhere: other libraries made them inside
         self._places = places  # id of a captured array -> the place that holds it
         self._arrays: dict[Any, Any] = {}  # key of a source, id of a constant -> its RecordedArray
+        self._born: dict[int, Any] = {}
+        self._originals: dict[Value, Any] = {}
         self._alive: list[Any] = []
 
     # ---- what comes from outside ----
@@ -86,21 +88,36 @@ class Tape:
         place = self._places.get(id(x))
         self._alive.append(x)
         if place is not None:
-            return self.input(Captured(place))
+            return self._standing_for(x, self.input(Captured(place)))
         if self._met.get(id(x)) is x:  # the same one in two runs: it lives where nobody sees it
-            return self.input(Captured(Held(x)))
+            return self._standing_for(x, self.input(Captured(Held(x))))
         array = self.inner.own(self._at_home(x))
         found = self._arrays["array", id(x)] = self.constant(recorder, array)
         self.foreign[found.value] = x
         return found
 
+    def born(self, possession: Any) -> None:
+        """A possession was made inside: every run makes another one."""
+        self._born[id(possession)] = possession
+
     def known(self, x: Any, recorded: Any) -> None:
         """``x``, an array of an argument, is this recorded one wherever it comes in."""
-        self._arrays["array", id(x)] = recorded
+        self._arrays["array", id(x)] = self._standing_for(x, recorded)
         self._alive.append(x)
+
+    def _standing_for(self, x: Any, recorded: Any) -> Any:
+        self._originals[recorded.value] = x
+        return recorded
+
+    def original(self, recorded: Any) -> Any:
+        """The array from outside that a recorded one stands for; None for one that was computed."""
+        return self._originals.get(recorded.value)
 
     def possession(self, possession: Any) -> Any:
         """What a Parameter, State or Constant holds at this point of the run."""
+        if id(possession) in self._born:
+            held = possession._value
+            return held if isinstance(held, self.recorder.array_type) else self.constant(self.recorder, held)
         if type(possession._value) in PYTHON_NUMBERS:
             raise NotRecordableError(f"{possession!r} holds a Python number")
         source = Possessed(possession)
@@ -113,6 +130,8 @@ class Tape:
 
     def draw(self, generator: Any) -> Any:
         """The counter of the generator's next draw (what a Context's ``draws`` does)."""
+        if id(generator) in self._born:
+            return self.constant(self.recorder, self.inner.asarray(HOST.uint64(generator.step())))
         _, count = self.draws.get(id(generator), (generator, 0))
         self.draws[id(generator)] = generator, count + 1
         return self.input(Counter(generator, count))
@@ -121,6 +140,9 @@ class Tape:
 
     def assign(self, possession: Any, array: Any) -> None:
         """From here on, and after the run, a possession holds this array."""
+        if id(possession) in self._born:
+            possession._value = array
+            return
         self.write(Possessed(possession), array)
 
     def write(self, sink: Any, recorded: Any) -> None:
@@ -133,18 +155,20 @@ class Tape:
 
     def call(self, recorder: Any, name: str, args: tuple, kwargs: dict, shaped_by_values: bool) -> Any:
         """Compute, and write the step down."""
-        spec_args, spec_kwargs = self._stripped(args), self._stripped(kwargs)
-        now = self._now
-        made = function_of(self.inner, name)(*map_values(now, spec_args), **map_values(now, spec_kwargs))
+        held: dict[Value, Any] = {}
+        named_args, named_kwargs = self._named(args, held), self._named(kwargs, held)
+        now = held.__getitem__
+        made = function_of(self.inner, name)(*map_values(now, named_args), **map_values(now, named_kwargs))
         place = user_place()
         if shaped_by_values:
             if compiles(self.inner):
                 raise NotRecordableError(f"{name} makes arrays whose shapes depend on values")
+            before = len(self.items)
             outputs, result = self._of_open_shape(made, place)
-            self.items[-len(outputs) * 2 : -len(outputs) * 2] = [Step(name, spec_args, spec_kwargs, outputs, place)]
+            self.items.insert(before, Step(name, named_args, named_kwargs, outputs, place))
             return result if isinstance(made, tuple) else result[0]
         outputs, result = self._wrapped(name, made)
-        self.items.append(Step(name, spec_args, spec_kwargs, outputs, place))
+        self.items.append(Step(name, named_args, named_kwargs, outputs, place))
         return result
 
     def _of_open_shape(self, made: Any, place: Any) -> tuple[Any, Any]:
@@ -167,27 +191,24 @@ class Tape:
             self.items.append(Guard(recorded.value, reader, outcome_of(answer), user_place()))
         return answer
 
-    def _now(self, value: Value) -> Any:
-        return self._held[value]
-
-    def _stripped(self, tree: Any) -> Any:
-        """Arguments with Values in the place of arrays."""
+    def _named(self, tree: Any, held: dict[Value, Any]) -> Any:
+        """Arguments with Values in the place of arrays, which go into ``held``."""
         kind = type(tree)
         if kind is self.recorder.array_type:
             if tree.tape is not self:
                 raise NotRecordableError("a value of another recording came in")
-            self._held[tree.value] = tree.array
+            held[tree.value] = tree.array
             return tree.value
         if kind in (list, tuple):
-            return kind([self._stripped(each) for each in tree])
+            return kind([self._named(each, held) for each in tree])
         if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-            return tuple([self._stripped(each) for each in tree])
+            return tuple([self._named(each, held) for each in tree])
         if kind is dict:
-            return {name: self._stripped(each) for name, each in tree.items()}
+            return {name: self._named(each, held) for name, each in tree.items()}
         if kind is slice:
-            return slice(self._stripped(tree.start), self._stripped(tree.stop), self._stripped(tree.step))
+            return slice(*[self._named(each, held) for each in (tree.start, tree.stop, tree.step)])
         if kind in backends.BACKEND_BY_TYPE or (not isinstance(tree, (int, float, str, complex)) and _is_array(tree)):
-            return self._stripped(self.incoming(self.recorder, tree))
+            return self._named(self.incoming(self.recorder, tree), held)
         return tree
 
     def _wrapped(self, name: str, made: Any) -> tuple[Any, Any]:
@@ -202,16 +223,7 @@ class Tape:
         if not self.inner.owns(made):
             raise NotRecordableError(f"{name} gave a {type(made).__name__}, which depends on values")
         value = self.tree.value(tuple(made.shape), made.dtype)
-        self._held[value] = made
         return value, self.recorder.array_type(made, value, self)
-
-    @property
-    def _held(self) -> dict[Value, Any]:
-        held = self.__dict__.get("_values")
-        if held is None:
-            held = self.__dict__["_values"] = {}
-        return held
-
 
 class Held:
     """A place that is not known: the array itself."""
@@ -241,6 +253,8 @@ class Lent(dict):
 
     def get(self, possession: Any, default: Any = None) -> Any:
         found = super().get(possession)
+        if found is None and id(possession) in self.tape._born and type(possession._value) in PYTHON_NUMBERS:
+            return None
         return tensor_of(self.tape.possession(possession)) if found is None else found
 
     def __or__(self, other: dict) -> Lent:

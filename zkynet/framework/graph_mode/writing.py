@@ -112,7 +112,7 @@ class Writer:
             return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
         if isinstance(x, np.dtype) and getattr(np, x.name, None) is x.type:
             return f"np.{x.name}"
-        if kind is type and issubclass(x, np.generic) and getattr(np, x.__name__, None) is x:
+        if isinstance(x, type) and issubclass(x, np.generic) and getattr(np, x.__name__, type) is x:
             return f"np.{x.__name__}"
         return self._bind(x, getattr(x, "__name__", "f") if isinstance(x, FunctionType) else "constant")
 

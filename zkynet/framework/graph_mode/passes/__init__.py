@@ -34,9 +34,7 @@ def optimized(program: Program, off: Collection[str] = frozenset()) -> Program:
     """
     unknown = sorted(set(off) - set(PASSES))
     if unknown:
-        raise ValueError(
-            f"no pass is called {', '.join(map(repr, unknown))}\n  known: {', '.join(map(repr, PASSES))}"
-        )
+        raise ValueError(f"no pass is called {', '.join(map(repr, unknown))}\n  known: {', '.join(map(repr, PASSES))}")
     for _ in range(ROUNDS):
         before = program
         for name, run in PASSES.items():

@@ -1,8 +1,8 @@
 """Common subexpressions: one step for all that call the same function with the same arguments.
 
 Values and arrays are the same by identity, Python numbers where type and bits agree: 1 is not 1.0 nor True, 0.0 is not
--0.0, NaN is NaN. Constants without axes are compared by their bits. What a step makes is never changed, so that many may
-read it.
+-0.0, NaN is NaN. Constants without axes are compared by their bits. What a step makes is never changed: many may read
+it.
 """
 
 from __future__ import annotations

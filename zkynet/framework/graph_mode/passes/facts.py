@@ -149,13 +149,13 @@ class Orders:
         if name in _ROWS_OF_ROWS or "copy" in step.kwargs:  # maybe an argument itself
             return ROWS if all([self[x] == ROWS for x in reads(step)]) else UNKNOWN
         if name in _LAID_OUT_ALIKE:
-            decisive = [x for x in reads(step) if not _is_line(x)]
-            return ROWS if _is_line(step.outputs) or all([self[x] == ROWS for x in decisive]) else DENSE
+            decisive = [x for x in reads(step) if not is_line(x)]
+            return ROWS if is_line(step.outputs) or all([self[x] == ROWS for x in decisive]) else DENSE
         return UNKNOWN
 
     def same(self, x: Value, step: Step) -> bool:
         """Whether what the elementwise ``step`` makes lies in memory exactly as its operand ``x`` does."""
-        others = [value for value in reads(step) if value is not x and not _is_line(value)]
+        others = [value for value in reads(step) if value is not x and not is_line(value)]
         return all([self[value] == ROWS for value in (x, *others)]) or (self[x] == DENSE and not others)
 
 
@@ -165,7 +165,7 @@ def _order_of(array: Any) -> int:
     return ROWS if flags is None or flags.c_contiguous else UNKNOWN
 
 
-def _is_line(value: Value) -> bool:
+def is_line(value: Value) -> bool:
     """Whether at most one axis is longer than 1: beside others such an array does not decide how a result lies."""
     return entries(value) == max(value.shape or (1,))
 
@@ -215,7 +215,8 @@ class Fills:
             return None
         if step.function in ("full", "full_like") and len(step.args) > 1 and type(step.args[1]) in (bool, int, float):
             number = step.args[1]
-            return number if abs(number) <= _EXACT and number == int(number) else None
+            whole = abs(number) <= _EXACT and number == int(number)
+            return number if whole or self._xp.name_of(x.dtype) == "float64" else None
         return _FILLED.get(step.function)
 
     def _of_array(self, array: Any) -> Any:

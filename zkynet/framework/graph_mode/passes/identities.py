@@ -1,9 +1,9 @@
 """Algebraic identities, exact ones alone: what they leave out changes no bit, whatever the values are.
 
-NaN, infinities and the sign of zero count, and so do dtypes, broadcasting and the order in memory, by which NumPy rounds
-later sums. Hence x * 1 is x only where x has the result's shape and dtype (and no imaginary part: infinity times 0 is
-NaN), x + 0 is not x (-0.0 + 0.0 is 0.0) but x - 0 is, and a sum over an axis of length 1 is none either. pow(x, 2)
-stays: NumPy multiplies there by itself, and elsewhere the two round differently.
+NaN, infinities and the sign of zero count, and so do dtypes, broadcasting and the order in memory, by which NumPy
+rounds later sums. Hence x * 1 is x only where x has the result's shape and dtype (and no imaginary part: infinity times
+0 is NaN); x + 0 is not x (-0.0 + 0.0 is 0.0), x - 0 is; a sum over an axis of length 1 is no reshape (it makes 0.0 of
+-0.0). pow(x, 2) stays: NumPy multiplies there by itself, and other libraries round the two differently.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import EllipsisType
 from typing import Any
 
 from ..program import Program, Step, Value
-from .facts import ROWS, Fills, Orders, entries, makes, renamed
+from .facts import ROWS, Fills, Orders, entries, is_line, makes, renamed
 
 
 def identities(program: Program) -> Program:
@@ -79,6 +79,19 @@ class _Known:
         """Whether ``x`` is made here and lies row by row, as a new array would."""
         return x in self.makers and self.orders[x] == ROWS
 
+    def narrow(self, x: Any, spread: Any, step: Step) -> Any:
+        """What may stand for ``spread`` beside ``x``: what it repeats, or the number that fills it; None if nothing."""
+        if type(x) is not Value or type(spread) is not Value or x.dtype != spread.dtype:
+            return None
+        if x.shape != step.outputs.shape or entries(spread) < 2 or self.xp.kind_of(x.dtype) != "f":
+            return None
+        inner = self.inner(spread, frozenset(("broadcast_to",)))
+        if inner is not None and self.orders[x] == ROWS:
+            source = inner.args[0]
+            return source if is_line(source) or self.orders[source] == ROWS else None
+        number = self.number(spread)
+        return float(number) if number is not None and self.orders.same(x, step) else None
+
     def real(self, step: Step) -> bool:
         return not self.xp.is_complex(step.outputs.dtype)
 
@@ -90,23 +103,36 @@ def _is_zero(number: Any, sign: int) -> bool:
     return number is not None and number == 0 and copysign(1, number) == sign
 
 
+def _narrowed(known: _Known, step: Step) -> Any:
+    """An operand broadcasts by itself: nothing needs to repeat it before."""
+    a, b = step.args
+    if (narrow := known.narrow(a, b, step)) is not None:
+        return Step(step.function, (a, narrow), step.kwargs, step.outputs, step.place)
+    if (narrow := known.narrow(b, a, step)) is not None:
+        return Step(step.function, (narrow, b), step.kwargs, step.outputs, step.place)
+    return None
+
+
 def _multiply(known: _Known, step: Step) -> Any:
     for x, factor in (step.args, step.args[::-1]):
         if known.number(factor) == 1 and known.real(step) and known.kept(x, step):
             return x
-    return None
+    return _narrowed(known, step)
 
 
 def _divide(known: _Known, step: Step) -> Any:
     x, by = step.args
-    return x if known.number(by) == 1 and known.real(step) and known.kept(x, step) else None
+    kept = known.number(by) == 1 and known.real(step) and known.kept(x, step)
+    return x if kept else _narrowed(known, step)
 
 
 def _multiply_no_nan(known: _Known, step: Step) -> Any:
     """A product with nothing to guard against: d is finite or g is not 0, in a dtype of any width."""
     g, d = map(known.number, step.args)
     safe = (d is not None and abs(d) <= 1e4) or (g is not None and abs(g) >= 1e-4)
-    return Step("multiply", step.args, step.kwargs, step.outputs, step.place) if safe and known.real(step) else None
+    if safe and known.real(step):
+        return Step("multiply", step.args, step.kwargs, step.outputs, step.place)
+    return _narrowed(known, step)
 
 
 def _pow(known: _Known, step: Step) -> Any:
@@ -116,14 +142,15 @@ def _pow(known: _Known, step: Step) -> Any:
 
 def _subtract(known: _Known, step: Step) -> Any:
     x, less = step.args
-    return x if _is_zero(known.number(less), 1) and known.real(step) and known.kept(x, step) else None
+    kept = _is_zero(known.number(less), 1) and known.real(step) and known.kept(x, step)
+    return x if kept else _narrowed(known, step)
 
 
 def _add(known: _Known, step: Step) -> Any:
     for x, more in (step.args, step.args[::-1]):
         if _is_zero(known.number(more), -1 if known.floating(step) else 1) and known.real(step) and known.kept(x, step):
             return x
-    return None
+    return _narrowed(known, step)
 
 
 def _involution(known: _Known, step: Step) -> Any:
@@ -239,6 +266,7 @@ _RULES: dict[str, tuple[int, Callable[[_Known, Step], Any]]] = {
     **dict.fromkeys(("abs", "ceil", "floor", "relu", "sign", "trunc"), (1, _idempotent)),
     "positive": (1, _positive),
     **dict.fromkeys(("conj", "real"), (1, _part)),
+    **dict.fromkeys(("equal", "greater", "greater_equal", "less", "less_equal", "not_equal"), (2, _narrowed)),
     "astype": (1, _astype),
     "where": (3, _where),
     "select": (2, _select),

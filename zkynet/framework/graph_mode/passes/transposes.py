@@ -68,12 +68,10 @@ def _permutation(x: Value, axes: tuple[int, ...], step: Step) -> Step:
     """The step that makes the same of ``x``; ``step`` itself where it does so already."""
     n = len(axes)
     if n > 1 and axes == (*range(n - 2), n - 1, n - 2):
-        name, args = "matrix_transpose", (x,)
+        new = Step("matrix_transpose", (x,), {}, step.outputs, step.place)
     else:
-        name, args = "permute_dims", (x, axes)
-    if step.function == name and step.args == args:
-        return step
-    return Step(name, args, {}, step.outputs, step.place)
+        new = Step("permute_dims", (x, axes), {}, step.outputs, step.place)
+    return step if (step.function, step.args) == (new.function, new.args) else new
 
 
 def _turned(program: Program) -> Program:
@@ -94,6 +92,7 @@ def _turned(program: Program) -> Program:
                 found = _other_way_round(product, step, makers)
                 if found:
                     turned[product.outputs] = turned[step.outputs] = found
+                    makers[step.outputs] = found[1]
     if not turned:
         return program
     steps = []
@@ -104,19 +103,16 @@ def _turned(program: Program) -> Program:
 
 
 def _other_way_round(product: Step, step: Step, makers: dict[Value, Step]) -> tuple[Step, Step] | None:
-    """``b.T`` under the product's number, and its product with ``a``; None where neither factor is a transpose."""
+    """One factor's transpose, under the product's number, and the product; None where no factor is a transpose."""
     a, b = product.args
-    if type(a) is not Value or type(b) is not Value or len(a.shape or ()) != len(b.shape or ()) or product.kwargs:
+    if type(a) is not Value or type(b) is not Value or len(a.shape or ()) != len(b.shape or ()):
         return None
-    of_a, of_b = [x.shape and makers.get(x) for x in (a, b)]
-    if of_a and of_a.function == "matrix_transpose":
-        moved = Value(product.outputs.index, (*b.shape[:-2], b.shape[-1], b.shape[-2]), b.dtype)
-        return _transpose(b, moved, product), Step("matmul", (moved, of_a.args[0]), {}, step.outputs, step.place)
-    if of_b and of_b.function == "matrix_transpose":
-        moved = Value(product.outputs.index, (*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype)
-        return _transpose(a, moved, product), Step("matmul", (of_b.args[0], moved), {}, step.outputs, step.place)
+    for x, other in ((a, b), (b, a)):
+        maker = makers.get(x)
+        if maker is not None and maker.function == "matrix_transpose":
+            *lead, rows, columns = other.shape or ()
+            moved = Value(product.outputs.index, (*lead, columns, rows), other.dtype)
+            factors = (moved, maker.args[0]) if x is a else (maker.args[0], moved)
+            turned = Step("matmul", factors, {}, step.outputs, step.place)
+            return Step("matrix_transpose", (other,), {}, moved, product.place), turned
     return None
-
-
-def _transpose(x: Value, outputs: Value, product: Step) -> Step:
-    return Step("matrix_transpose", (x,), {}, outputs, product.place)
