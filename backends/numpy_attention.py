@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 
-from .numpy_halves import each, halves
-
 _AT_ONCE = 1 << 18  # scores
 _BAND = 64  # queries that are taken together where each sees the keys up to its own
 _TAME = 60.0  # exp of it, summed over a row, is far from overflow in float32, and exp of its negative from underflow
@@ -27,44 +25,33 @@ class NumpyAttention:
         count, keys = q.shape[-2], k.shape[-2]
         y = np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
         shares = (np.zeros if causal else np.empty)((*q.shape[:-1], keys), q.dtype)
-
-        def attend(some):
-            for part in _parts(shares.shape, some):
-                for rows, seen in _bands(count, keys, causal):
-                    target = None if causal else shares[part]
-                    e = np.matmul(q[part][..., rows, :], k[part][..., :seen, :].mT, out=target)
-                    later = np.arange(count)[rows, None] < np.arange(seen) if causal else None
-                    if not _exponentials(e, later, -1):
-                        return False
-                    e /= np.matmul(e, np.ones((seen, 1), e.dtype))  # BLAS adds up a row soonest
-                    np.matmul(e, v[part][..., :seen, :], out=y[part][..., rows, :])
-                    if causal:
-                        shares[part][..., rows, :seen] = e
-            return True
-
-        if not all(each(halves(len(q), shares.size * (q.shape[-1] + v.shape[-1])), attend)):
-            return super().attention(q, k, v, causal)
+        for part in _parts(shares.shape):
+            for rows, seen in _bands(count, keys, causal):
+                e = np.matmul(q[part][..., rows, :], k[part][..., :seen, :].mT, out=None if causal else shares[part])
+                later = np.arange(count)[rows, None] < np.arange(seen) if causal else None
+                if not _exponentials(e, later, -1):
+                    return super().attention(q, k, v, causal)
+                e /= np.matmul(e, np.ones((seen, 1), e.dtype))  # BLAS adds up a row soonest
+                np.matmul(e, v[part][..., :seen, :], out=y[part][..., rows, :])
+                if causal:
+                    shares[part][..., rows, :seen] = e
         return y, shares
 
     def attention_back(self, g, q, k, v, y, shares, causal):
         if not _plain(q, k, v) or g.shape != y.shape or not np.isfinite(np.vdot(v, v)):
             return super().attention_back(g, q, k, v, y, shares, causal)
         dq, dk, dv = (np.empty(x.shape, x.dtype) for x in (q, k, v))
-
-        def attend(some):
-            for part in _parts(shares.shape, some):
-                # A row's mean of what its shares receive is g . y, by which there are fewer numbers to add up.
-                level = np.vecdot(g[part], y[part])[..., None]
-                for rows, seen in _bands(q.shape[-2], k.shape[-2], causal):
-                    own, share = g[part][..., rows, :], shares[part][..., rows, :seen]
-                    moved = np.matmul(own, v[part][..., :seen, :].mT)
-                    moved -= level[..., rows, :]
-                    moved *= share
-                    np.matmul(moved, k[part][..., :seen, :], out=dq[part][..., rows, :])
-                    _add(dk[part], np.matmul(moved.mT, q[part][..., rows, :]), rows)
-                    _add(dv[part], np.matmul(share.mT, own), rows)
-
-        each(halves(len(q), 2 * shares.size * (q.shape[-1] + v.shape[-1])), attend)
+        for part in _parts(shares.shape):
+            # A row's mean of what its shares receive is g . y, by which there are fewer numbers to add up.
+            level = np.vecdot(g[part], y[part])[..., None]
+            for rows, seen in _bands(q.shape[-2], k.shape[-2], causal):
+                own, share = g[part][..., rows, :], shares[part][..., rows, :seen]
+                moved = np.matmul(own, v[part][..., :seen, :].mT)
+                moved -= level[..., rows, :]
+                moved *= share
+                np.matmul(moved, k[part][..., :seen, :], out=dq[part][..., rows, :])
+                _add(dk[part], np.matmul(moved.mT, q[part][..., rows, :]), rows)
+                _add(dv[part], np.matmul(share.mT, own), rows)
         return dq, dk, dv
 
 
@@ -74,10 +61,10 @@ def _plain(q, k, v) -> bool:
     return bool(stack) and q.dtype.char in "fd" and stack == k.shape[:-2] == v.shape[:-2] and q.size and k.size > 0
 
 
-def _parts(shape, some):
-    """Slices of ``some`` of the first axis, with about ``_AT_ONCE`` entries each."""
+def _parts(shape):
+    """Slices of the first axis, with about ``_AT_ONCE`` entries each."""
     step = max(1, _AT_ONCE // math.prod(shape[1:]))
-    return [slice(i, min(i + step, some.stop)) for i in range(some.start, some.stop, step)]
+    return [slice(i, i + step) for i in range(0, shape[0], step)]
 
 
 def _bands(count, keys, causal):

@@ -11,7 +11,6 @@ from numpy.lib.stride_tricks import as_strided
 from . import winograd
 from .conv_choice import backwards, tile
 from .convolution import out_shape
-from .numpy_halves import each, halves
 
 _size = math.prod  # of a shape
 
@@ -25,21 +24,13 @@ def conv(x, w, stride, padding, dilation, groups):
     """``Backend.conv`` without leading axes."""
     n, o, kernel = x.shape[0], w.shape[0], w.shape[2:]
     out = out_shape(x.shape[2:], kernel, stride, padding, dilation)
-    parts = halves(n, n * _size(out) * w.size)
     m = tile(n, x.shape[1], o, out, kernel, stride, dilation, groups, x.dtype)
     if m and winograd.tame(x, w):
-        y = np.empty((n, o, *out), np.result_type(x, w))
-        each(parts, lambda part: winograd.conv(x[part], w, padding, m, y[part]))
-        return y
+        return winograd.conv(x, w, padding, m)
     matrix = w.reshape(groups, o // groups, _size(w.shape[1:]))
     y = np.empty((n, groups, o // groups, _size(out)), np.result_type(x, w))
-
-    def multiply(part):
-        target = y[part]
-        for images, spots, columns in _columns(x[part], kernel, out, stride, padding, dilation, groups):
-            np.matmul(matrix, columns, out=target[images, ..., spots])
-
-    each(parts, multiply)
+    for images, spots, columns in _columns(x, kernel, out, stride, padding, dilation, groups):
+        np.matmul(matrix, columns, out=y[images, ..., spots])
     return y.reshape(n, o, *out)
 
 
@@ -47,21 +38,15 @@ def conv_filter(x, g, kernel_shape, stride, padding, dilation, groups):
     """``Backend.conv_filter`` without leading axes."""
     n, o, kernel, out = x.shape[0], kernel_shape[0], kernel_shape[2:], g.shape[2:]
     m = tile(n, x.shape[1], o, out, kernel, stride, dilation, groups, x.dtype)
-    parts = halves(n, n * _size(out) * _size(kernel_shape))
     if m and winograd.tame(x, g):
-        return _total(each(parts, lambda part: winograd.conv_filter(x[part], g[part], padding, m)))
+        return winograd.conv_filter(x, g, padding, m)
     g = g.reshape(n, groups, o // groups, _size(out))
     sides = (_size(kernel_shape[1:]), o // groups)
     turned = 1 < sides[1] <= min(_FEW_OUTPUTS, sides[0])  # BLAS is faster with the long side first
-
-    def multiply(part):
-        total, lines = np.zeros((groups, *(sides if turned else sides[::-1])), np.result_type(x, g)), g[part]
-        for images, spots, columns in _columns(x[part], kernel, out, stride, padding, dilation, groups):
-            own = lines[images, ..., spots]
-            total += (np.matmul(columns, own.mT) if turned else np.matmul(own, columns.mT)).sum(axis=0)
-        return total
-
-    w = _total(each(parts, multiply))
+    w = np.zeros((groups, *(sides if turned else sides[::-1])), np.result_type(x, g))
+    for images, spots, columns in _columns(x, kernel, out, stride, padding, dilation, groups):
+        part = g[images, ..., spots]
+        w += (np.matmul(columns, part.mT) if turned else np.matmul(part, columns.mT)).sum(axis=0)
     return np.ascontiguousarray(w.mT if turned else w).reshape(kernel_shape)
 
 
@@ -83,24 +68,12 @@ def conv_input(g, w, input_shape, stride, padding, dilation, groups):
     matrix = w.reshape(groups, o // groups, _size(w.shape[1:])).swapaxes(-1, -2)
     g = g.reshape(n, groups, o // groups, _size(out))
     step = _images(matrix.shape[-2] * groups * _size(out) * dtype.itemsize)
-
-    def multiply(part):
-        for start in range(part.start, part.stop, step):
-            some = slice(start, min(start + step, part.stop))
-            columns = np.matmul(matrix, g[some]).reshape(some.stop - start, input_shape[1], *kernel, *out)
-            for offset in np.ndindex(*kernel):
-                x[(some, slice(None), *_cut(offset, out, stride, dilation))] += columns[(slice(None),) * 2 + offset]
-
-    each(halves(n, n * _size(out) * w.size), multiply)
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        columns = np.matmul(matrix, g[part]).reshape(min(step, n - start), input_shape[1], *kernel, *out)
+        for offset in np.ndindex(*kernel):
+            x[(part, slice(None), *_cut(offset, out, stride, dilation))] += columns[(slice(None),) * 2 + offset]
     return x[(slice(None), slice(None), *(slice(b, b + s) for s, (b, _) in zip(spatial, padding)))]
-
-
-def _total(parts):
-    """The sum of one or two arrays, in place."""
-    first, *rest = parts
-    for part in rest:
-        first += part
-    return first
 
 
 def _flipped(w, groups):

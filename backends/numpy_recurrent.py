@@ -4,9 +4,20 @@ The products too are a gate's each: OpenBLAS does not copy such small matrices b
 rows and 128 units takes 38 us for the four, where one product with all of w_h takes 52.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
-from .numpy_halves import one_thread
+_LARGE = 1 << 21  # multiplications in one product: one thread takes some 40 us, two have to wait for each other
+
+
+def one_thread(multiplications):
+    """A block in which the BLAS multiplies by one thread, where a product has so few that a second one costs more."""
+    if multiplications > _LARGE:
+        return nullcontext()
+    from . import threads  # loaded when first needed
+
+    return threads.blas_threads_set(1)
 
 
 class NumpyRecurrent:

@@ -51,13 +51,13 @@ def tame(a, b):
     return norms * _GROWTH < float(np.finfo(np.result_type(a, b)).max)  # False for NaN
 
 
-def conv(x, w, padding, m, y=None):
-    """x (N, C, H, W) with w (O, C, 3, 3) at stride 1, in tiles of m x m: (N, O, H', W'), written into y if given."""
+def conv(x, w, padding, m):
+    """x (N, C, H, W) with w (O, C, 3, 3) at stride 1, in tiles of m x m: (N, O, H', W')."""
     n, c, *size = x.shape
     o, r, dtype = w.shape[0], m + 2, np.result_type(x, w)
     out = tuple(s + sum(pair) - 2 for s, pair in zip(size, padding))
     kernel = (_kernel_matrix(m, dtype) @ w.transpose(2, 3, 1, 0).reshape(9, c * o)).reshape(r * r, c, o)
-    y = np.empty((n, o, *out), dtype) if y is None else y
+    y = np.empty((n, o, *out), dtype)
     for images, rows, tiles in _blocks(n, out, m, max(c, o) * dtype.itemsize):
         v = _inputs(x[images], padding, rows.start, tiles, m)
         products = np.matmul(v.reshape(r * r, -1, c), kernel)

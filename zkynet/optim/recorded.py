@@ -19,13 +19,14 @@ def recorded_update(tape: Tape, optimizer: Any, model: Any, named: Mapping[str, 
         return optimizer._begun(model, {name: [each._value] for name, each in named.items()})
 
     parts = begin()
+    tape.names.update({id(each): name for name, each in named.items()})
     groups = {name: [tape.possession(each), _gradient(tape, name, each, grads[name])] for name, each in named.items()}
     for part in parts:
         for name in part.names:
             groups[name] += [_slot(tape, Slot(optimizer, slot, name, begin)) for slot in part.optimizer.slots]
     host = _Numbers(tape, optimizer, model, list(named), before)
     numbers = [
-        tuple([tape.input(Number((id(optimizer), before, i), j, host.of(i), f"number_{i}_{j}")) for j in range(count)])
+        tuple([tape.input(host.source((id(optimizer), before, i), i, j)) for j in range(count)])
         for i, count in enumerate(map(len, host.now()))
     ]
     new = optimizer._applied(groups, parts, numbers)
@@ -69,9 +70,15 @@ class _Numbers:
             self.time = self.clock[0]
         return self.numbers
 
-    def of(self, i: int) -> Any:
-        """A function that gives those of part ``i``."""
-        return lambda: self.now()[i]
+    def source(self, key: Any, i: int, j: int) -> Number:
+        """The source of number ``j`` of part ``i``."""
+        return Number(key, j, lambda: self.now()[i], lambda: self.formula(i), f"number_{i}_{j}")
+
+    def formula(self, i: int) -> tuple:
+        """What gives the numbers of part ``i``: a method, the part's next step, the learning rate."""
+        part = self.optimizer._parts(self.model, self.names)[i]
+        step = self.optimizer.state["step"] + 1 + self.before
+        return part.optimizer._with_decay, step - part.began, (part.optimizer._rate(step),)
 
 
 class _Count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 import warnings
@@ -19,8 +20,8 @@ from .branches import Leaf, Tree, UnexpectedError
 from .explain import explained
 from .guards import Surroundings
 from .recorder import recorder_of
-from .replay import MovedError, Replay
-from .sources import Argument, Captured
+from .replay import MovedError, Ready, Replay
+from .sources import Argument, Captured, Possessed
 from .tape import Lent, NotRecordableError, OtherBackendError, Tape
 
 MAX_PATHS = 32  # recorded for one function; beyond that it runs eagerly
@@ -31,7 +32,7 @@ _STATIC = (int, float, complex, bool, str, bytes, type(None))
 class Call:
     """The arguments of one call: its arrays, and the rest by value or identity."""
 
-    __slots__ = ("arrays", "key", "leaves", "number", "trees")
+    __slots__ = ("arrays", "key", "leaves")
 
     def __init__(self, args: tuple, kwargs: dict[str, Any]):
         self.arrays: list[Any] = []
@@ -138,13 +139,31 @@ class Compiled:
         """
         return explained(self, args, kwargs)
 
+    def source(self, *args: Any, **kwargs: Any) -> str:
+        """Return the plan for such a call as straight-line Python; on backends other than NumPy as it is recorded.
+
+        Without arguments, that of the only kind of call. Where values decide, one text for each stretch in between.
+        ValueError where nothing is recorded for such a call.
+        """
+        return "\n\n".join([ready.source for ready in self._variant(args, kwargs).replay.all()])
+
+    def known_program(self, args: tuple, kwargs: dict[str, Any]) -> Ready:
+        """The first stretch of the plan for such a call; ValueError where none is known."""
+        return self._variant(args, kwargs).replay.root
+
+    def _variant(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The variant that such a call replays; without arguments the only one."""
+        variants = [v for known in self._variants.values() for v in known if v.replay is not None]
+        if args or kwargs or len(variants) != 1:
+            variants = [v for v in (self._known(Call(args, kwargs)),) if v is not None and v.replay is not None]
+        if not variants:
+            raise ValueError("nothing is recorded for such a call: call the function with these arguments first")
+        return variants[0]
+
     def walk(self, run: Callable[[Any, list[Any]], Any], args: tuple, kwargs: dict[str, Any]) -> None:
         """``run(program, arrays)`` for the programs of a call with these arguments; ValueError where none is known."""
-        call = Call(args, kwargs)
-        variant = self._known(call)
-        if variant is None or variant.replay is None:
-            raise ValueError("nothing is recorded for such a call: call the function with these arguments first")
-        variant.call[:] = call.arrays
+        variant = self._variant(args, kwargs)
+        variant.call[:] = Call(args, kwargs).arrays
         try:
             variant.replay.walk(run)
         finally:
@@ -237,8 +256,10 @@ class Recording:
         """The function's result; the variant has one more path then."""
         tape, variant = self.tape, self.variant
         variant.call[:] = self.call.arrays
+        names = _argument_names(self.compiled.function, args, kwargs)
         stand_ins = {
-            id(x): tape.input(Argument(i, f"argument_{i}", variant.call)) for i, x in enumerate(self.call.arrays)
+            id(x): tape.input(Argument(i, names.get(id(x), f"argument_{i}"), variant.call))
+            for i, x in enumerate(self.call.arrays)
         }
         for x in self.call.arrays:
             tape.known(x, stand_ins[id(x)])
@@ -268,6 +289,9 @@ class Recording:
         sinks = [(sink, recorded.value) for sink, (recorded,) in tape.writes.items()]
         effects: list[Any] = [*tape.effects, *[_Advance(g, n) for g, n in tape.draws.values()]]
         leaf = Leaf([x.value for x in results], rebuild, sinks, effects)
+        for source in variant.tree.inputs:
+            if isinstance(source, Possessed):
+                source.name = tape.names.get(id(source.possession), source.name)
         if self._confirmed():
             variant.tree.add(tape.items, tape.constants, leaf)
         if variant.tree.paths:
@@ -298,6 +322,17 @@ class Recording:
         variant.made = made
         variant.tries += 1
         return False
+
+
+def _argument_names(function: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> dict[int, str]:
+    """Names for the arrays among the arguments, by their ids: those of the function's parameters."""
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    given = dict(kwargs)
+    given.update({parameters[i] if i < len(parameters) else f"argument_{i}": x for i, x in enumerate(args)})
+    return {id(x._value if type(x) is Tensor else x): name for name, x in given.items()}
 
 
 class _Advance:

@@ -25,8 +25,7 @@ OURS = "zkynet"
 # What is simpler where NumPy is the only library, and speed matters less than reading.
 _INSTEAD = {
     ("zkynet.backends.base", "host_array"): "def host_array(x):\n    return np.asarray(x)",
-    ("zkynet.backends.numpy_halves", "each"): "def each(parts, f):\n    return [f(part) for part in parts]",
-    ("zkynet.backends.numpy_halves", "one_thread"): "def one_thread(multiplications):\n    return nullcontext()",
+    ("zkynet.backends.numpy_recurrent", "one_thread"): "def one_thread(multiplications):\n    return nullcontext()",
 }
 _METHODS_INSTEAD = {
     "is_complex": 'def is_complex(self, dtype):\n        return np.dtype(dtype).kind == "c"',

@@ -61,6 +61,11 @@ class Ready:
             return self.ways or generated.function
         return lambda arrays: program(*arrays)
 
+    @property
+    def source(self) -> str:
+        """The stretch as text: as Python where it runs as Python, else as it was recorded."""
+        return repr(self.program) if self.generated is None else self.generated.source
+
     def _names(self) -> dict[Value, str]:
         """Names for the inputs, by what they are."""
         return {value: source.name for value, source in self.inputs if source is not None}
@@ -126,6 +131,13 @@ class Replay:
 
     def _ready(self, stretch: Stretch) -> Ready:
         return Ready(stretch, self.tree, self.backend, self.off)
+
+    def all(self) -> list[Ready]:
+        """All stretches, from the root on."""
+        found = [self.root]
+        for ready in found:  # it grows while we go
+            found += self.children(ready)
+        return found
 
     def children(self, ready: Ready) -> list[Ready]:
         """The stretches behind a fork, all made ready."""

@@ -87,13 +87,17 @@ class Slot(Source):
 
 
 class Number(Source):
-    """A number that Python code computes anew at each call: ``numbers()[i]``, a float."""
+    """A number of an optimizer's step, which Python code computes anew at each call: ``numbers()[i]``, a float.
 
-    __slots__ = ("i", "numbers")
+    ``formula()`` tells how: a bound method, the number of the step and the other arguments, and ``i``.
+    """
 
-    def __init__(self, key: Any, i: int, numbers: Callable[[], Any], name: str):
+    __slots__ = ("formula", "i", "numbers")
+
+    def __init__(self, key: Any, i: int, numbers: Callable[[], Any], formula: Callable[[], tuple], name: str):
         super().__init__("number", name, (key, i))
         self.numbers, self.i = numbers, i
+        self.formula = lambda: (*formula(), i)
 
     def read(self) -> Any:
         return HOST.float64(self.numbers()[self.i])

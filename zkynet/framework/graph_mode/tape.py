@@ -56,6 +56,7 @@ class Tape:
         self.foreign: dict[Value, Any] = {}  # arrays that came in from nowhere: other libraries made them inside
         self._places = places  # id of a captured array -> the place that holds it
         self._arrays: dict[Any, Any] = {}  # key of a source, id of a constant -> its RecordedArray
+        self.names: dict[int, str] = {}  # of possessions, where somebody knows a better one
         self._born: dict[int, Any] = {}
         self._originals: dict[Value, Any] = {}
         self._alive: list[Any] = []
