@@ -13,6 +13,12 @@ class Mutable:
         full[(Ellipsis, *(slice(b, b + n) for n, (b, _) in zip(x.shape[first:], widths, strict=True)))] = x
         return full
 
+    def diagonal_rows(self, entries, start, stop):
+        n = entries.shape[0]
+        rows = self.zeros((stop - start, n), dtype=entries.dtype)
+        self.reshape(rows, (-1,))[start :: n + 1] = entries[start:stop]
+        return rows
+
     def place(self, x, index, shape):
         kept = len([1 for item in index if item is None or type(item) is slice])
         whole = self.zeros(x.shape[: x.ndim - kept] + tuple(shape), dtype=x.dtype)

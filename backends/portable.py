@@ -75,6 +75,11 @@ class Portable(Entrywise, Pooling, Attention, Recurrent):
         """Whether ``x`` has no entries along one of ``axis``."""
         return 0 in [x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,))]
 
+    def diagonal_rows(self, entries, start, stop):
+        """Rows ``start`` to ``stop`` of the matrix with the 1-D ``entries`` on its diagonal and zeros around it."""
+        ones = self.eye(stop - start, entries.shape[0], k=start, dtype=entries.dtype)
+        return self.select(ones != 0, self.broadcast_to(entries, ones.shape))
+
     def place(self, x, index, shape):
         """Zeros of ``lead + shape`` with ``x``, of shape ``lead + zeros(shape)[index].shape``, at the basic ``index``.
 

@@ -480,6 +480,13 @@ def test_pad(backend, dtype):
         check(backend, "pad", (x, ((1, 1),)), truth, exact=True, value=-math.inf)
 
 
+@pytest.mark.parametrize("n, start, stop", [(5, 0, 5), (5, 2, 4), (1, 0, 1), (6, 3, 6)])
+def test_diagonal_rows(backend, n, start, stop):
+    entries = sample((n,))
+    entries[-1] = math.inf  # nothing of it leaks into the zeros
+    check(backend, "diagonal_rows", (entries, start, stop), np.diag(entries)[start:stop], exact=True)
+
+
 def test_place(backend):
     for index in ((..., slice(1, 3)), (..., 2, slice(None, None, 2)), (..., slice(None, None, -1), 0)):
         shape = (4, 5) if len(index) == 3 else (4,)

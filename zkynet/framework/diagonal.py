@@ -29,13 +29,7 @@ class Diagonal(NamedTuple):
         xp = backends.backend_of(self.entries)
         shape = (self.stop - self.start, *self.entries.shape)
         n = size_of(self.entries.shape)
-        flat = xp.reshape(self.entries, (n,))
-        if xp.is_mutable:
-            rows = xp.zeros(shape, dtype=flat.dtype)
-            xp.reshape(rows, (-1,))[self.start :: n + 1] = flat[self.start : self.stop]
-            return rows
-        ones = xp.eye(shape[0], n, k=self.start, dtype=flat.dtype)
-        return xp.reshape(xp.select(ones != 0, xp.broadcast_to(flat, ones.shape)), shape)
+        return xp.reshape(xp.diagonal_rows(xp.reshape(self.entries, (n,)), self.start, self.stop), shape)
 
 
 class Start:
