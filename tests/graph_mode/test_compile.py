@@ -380,3 +380,40 @@ def test_explain_tells_plans_guards_and_causes():
 def test_what_cannot_be_compiled():
     with pytest.raises(TypeError, match="takes a function"):
         zk.compile(3)
+
+
+def test_every_trick_can_be_switched_off():
+    from zkynet.framework.graph_mode.compiled import SWITCHES
+
+    def f(x):
+        return op.sum(op.tanh(x @ x.T) * 2.0 + op.zeros((40, 40)), axis=0)
+
+    x = np.random.default_rng(0).normal(size=(40, 4))
+    for off in (*[{name} for name in SWITCHES], SWITCHES):
+        compiled = zk.compile(f, off=off)
+        for _ in range(3):
+            np.testing.assert_allclose(compiled(x).value, f(x).value, rtol=1e-12)
+    with pytest.raises(ValueError, match="expected: some of buffers, chains"):
+        zk.compile(f, off=["speed"])
+
+
+def test_a_choice_of_lanes_is_saved_and_loaded():
+    model = nn.Linear(64, 64, 0, dtype="float64")
+
+    def f(x):
+        return op.mean(op.tanh(model(x)))
+
+    x = np.ones((8, 64))
+    one = zk.compile(f)
+    one(x)
+    [title] = one.state_dict()["lanes"]
+    other = zk.compile(f)
+    other.load_state_dict({"lanes": {title: {"lanes": 2, "why": "it was so"}}})
+    other(x)
+    assert other.state_dict() == {"lanes": {title: {"lanes": 2, "why": "it was so"}}}
+    assert "two lanes: it was so" in other.explain()
+    np.testing.assert_allclose(other(x).value, f(x).value, rtol=1e-12)
+    fixed = zk.compile(f, deterministic=True)
+    fixed.load_state_dict(other.state_dict())
+    fixed(x)
+    assert "one lane: deterministic" in fixed.explain()

@@ -98,7 +98,7 @@ def test_the_source_is_straight_line_python():
     text = compiled.source()
     assert text == compiled.source(x, y)
     compile(text, "plan", "exec")
-    for part in ("def run(inputs):", "np.matmul(", "layers_0_weight", "labels", "xp.update_in_blocks", "test_compile_exp"):
+    for part in ("def run(inputs):", "np.matmul(", "layers_0_weight", "labels", "xp.update_in_blocks", "test_compile"):
         assert part in text, part
 
 

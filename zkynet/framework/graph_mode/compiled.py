@@ -19,12 +19,14 @@ from ..record import CONTEXT, HOST, Context, Tensor, entered, tensor_of
 from .branches import Leaf, Tree, UnexpectedError
 from .explain import explained
 from .guards import Surroundings
+from .passes import PASSES
 from .recorder import recorder_of
-from .replay import MovedError, Ready, Replay
+from .replay import MovedError, Ready, Replay, Settings
 from .sources import Argument, Captured, Possessed
 from .tape import Lent, NotRecordableError, OtherBackendError, Tape
 
 MAX_PATHS = 32  # recorded for one function; beyond that it runs eagerly
+SWITCHES = frozenset((*PASSES, "buffers", "chains", "numbers", "lanes"))  # what ``off`` may name
 MAX_TRIES = 3  # recordings in a row that may each have a reason of their own to be made again
 _STATIC = (int, float, complex, bool, str, bytes, type(None))
 
@@ -99,8 +101,9 @@ class Variant:
 class Compiled:
     """What ``zk.compile`` returns: called like the function that it was made of."""
 
-    def __init__(self, function: Callable[..., Any], max_paths: int, off: frozenset[str]):
-        self.function, self.max_paths, self.off = function, max_paths, off
+    def __init__(self, function: Callable[..., Any], max_paths: int, off: frozenset[str], deterministic: bool):
+        self.function, self.max_paths = function, max_paths
+        self.settings = Settings(off, deterministic, {})
         self.eager_because: str | None = None
         self.retraces: list[str] = []
         self._variants: dict[Any, list[Variant]] = {}
@@ -138,6 +141,16 @@ class Compiled:
         With arguments of a call, a replay on them is run step by step and timed; it changes nothing.
         """
         return explained(self, args, kwargs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was measured and chosen, a plain tree: save it with a checkpoint to resume to the bit."""
+        replays = [v.replay for known in self._variants.values() for v in known if v.replay is not None]
+        ways = {ready.title: ready.ways for replay in replays for ready in replay.all() if ready.ways is not None}
+        return {"lanes": {**self.settings.lanes, **{title: each.choice.state_dict() for title, each in ways.items()}}}
+
+    def load_state_dict(self, tree: dict[str, Any]) -> None:
+        """Take what ``state_dict`` gave, for what is recorded from here on."""
+        self.settings.lanes.update(tree["lanes"])
 
     def source(self, *args: Any, **kwargs: Any) -> str:
         """Return the plan for such a call as straight-line Python; on backends other than NumPy as it is recorded.
@@ -295,7 +308,7 @@ class Recording:
         if self._confirmed():
             variant.tree.add(tape.items, tape.constants, leaf)
         if variant.tree.paths:
-            variant.replay = Replay(variant.tree, tape.inner, self.compiled.off)
+            variant.replay = Replay(variant.tree, tape.inner, self.compiled.settings)
         own = tape.inner.own  # from here on nothing can fail: what the run leaves behind is put in place
         for sink, (recorded,) in tape.writes.items():
             sink.put(own(recorded.array))
@@ -410,7 +423,11 @@ def _as_it_is(x: Any) -> Any:
 
 
 def compile(  # noqa: A001  (the field's name for it)
-    function: Callable[..., Any] | None = None, *, max_paths: int = MAX_PATHS, off: Iterable[str] = ()
+    function: Callable[..., Any] | None = None,
+    *,
+    deterministic: bool = False,
+    max_paths: int = MAX_PATHS,
+    off: Iterable[str] = (),
 ) -> Any:
     """Return a function that does what ``function`` does, recorded when first called and replayed from then on.
 
@@ -421,9 +438,28 @@ def compile(  # noqa: A001  (the field's name for it)
             loss, grads = zk.value_and_grad(loss_of)(model, x, labels)
             optimizer.update(model, grads)
             return loss
+
+    The results are those of eager mode; what changes between the calls counts as it does there. Arrays among the
+    arguments, captured arrays, Parameters, States, generators and the numbers of an optimizer are read in every
+    replay; all other Python values are guarded, and so is every decision that a value takes (``if loss < best``): what
+    has not been met before is recorded in its turn. What only Python does, printing say, happens while recording.
+    docs/graph_mode.md tells all.
+
+    On NumPy a step may run in two lanes, halves of the batch on two threads, where that is measured to be faster in the
+    first replays; this changes results by rounding alone. ``deterministic`` keeps to one. After ``max_paths``
+    recordings the function runs eagerly, and so it does where it cannot be recorded; a warning says so, once, with the
+    reason. ``off`` names passes and tricks to leave out: of ``zkynet.framework.graph_mode.compiled.SWITCHES``.
+
+    TypeError for what is no function, ValueError for an unknown name in ``off``.
     """
     if function is None:
-        return lambda f: compile(f, max_paths=max_paths, off=off)
+        return lambda f: compile(f, deterministic=deterministic, max_paths=max_paths, off=off)
     if not callable(function):
         raise TypeError(f"zk.compile takes a function or a Module.\n  got: {function!r}")
-    return Compiled(function, max_paths, frozenset(off))
+    unknown = frozenset(off) - SWITCHES
+    if unknown:
+        raise ValueError(
+            f"zk.compile: off names what there is not.\n  got:      {', '.join(sorted(unknown))}\n"
+            f"  expected: some of {', '.join(sorted(SWITCHES))}"
+        )
+    return Compiled(function, max_paths, frozenset(off), deterministic)

@@ -18,9 +18,9 @@ def export_numpy(compiled: Any, path: str | Path, *args: Any, **kwargs: Any) -> 
     ``compiled`` is what ``zk.compile`` returned, called with such arguments before; the arguments may be left out where
     only one kind of call is known. The file has ``load()``, which reads the parameters, states and slots from the
     ``.npz`` beside it, and ``step(state, *arguments)``, which returns the results and leaves their next values in
-    ``state``: forward only, or a whole training step, as it was recorded. Numbers follow up to rounding. Random draws go
-    on from where the generators stand; a learning rate stays what it is now. Checks of values are left out: the caller
-    of the file gives valid labels and indices.
+    ``state``: forward only, or a whole training step, as it was recorded. Numbers follow up to rounding. Random draws
+    go on from where the generators stand; a learning rate stays what it is now. Checks of values are left out: the
+    caller of the file gives valid labels and indices.
 
     ValueError where nothing is recorded for such a call, or where a value decides between several ways; TypeError for a
     program that is not NumPy's or that calls what cannot be written down.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..record import HOST
 from .branches import Leaf, Stretch, Tree, needed_below, unexpected
@@ -20,6 +20,17 @@ class MovedError(Exception):
     """An input of the program has another shape or dtype than it was recorded for."""
 
 
+class Settings(NamedTuple):
+    """How programs are run: without the passes and tricks named in ``off``, in the ``lanes`` that were saved.
+
+    ``deterministic``: in one lane always.
+    """
+
+    off: frozenset[str]
+    deterministic: bool
+    lanes: dict[str, dict[str, Any]]
+
+
 class Ready:
     """A stretch made ready to run: its program, and where what it reads comes from.
 
@@ -27,7 +38,7 @@ class Ready:
     stretches below take from here, behind the value that decides where to go; a leaf's outputs leave the program.
     """
 
-    def __init__(self, stretch: Stretch, tree: Tree, backend: Any, off: frozenset[str]):
+    def __init__(self, stretch: Stretch, tree: Tree, backend: Any, settings: Settings):
         self.stretch, self.end = stretch, stretch.end
         sources = {value: source for source, value in tree.inputs.items()}
         constants = {value: tree.constants[value] for value in stretch.missing if value in tree.constants}
@@ -36,30 +47,42 @@ class Ready:
         self.passed = [] if stretch.is_leaf else sorted(needed_below(stretch) & stretch.made, key=_index)
         outputs = self.end.outputs if stretch.is_leaf else [self.end.end.value, *self.passed]
         recorded = Program(backend, read, stretch.steps, outputs, constants)
-        self.program = optimized(recorded, off & PASSES.keys())
+        self.program = optimized(recorded, settings.off & PASSES.keys())
         self.children: dict[Any, Ready] = {}
         self.nbytes = 0
         self.generated: Generated | None = None
         self.ways: TwoWays | None = None
-        self.function = self._function(off)
+        self.function = self._function(settings)
 
-    def _function(self, off: frozenset[str]) -> Callable[[list[Any]], Any]:
+    def _function(self, settings: Settings) -> Callable[[list[Any]], Any]:
         """What runs the program: a function of the list of its inputs, which it empties."""
         program = self.program
         if compiles(program.xp):
             replaced = {sink for sink, _ in self.end.sinks} if self.stretch.is_leaf else set()
             return compiled_whole(program, [i for i, (_, source) in enumerate(self.inputs) if source in replaced])
         if program.xp.is_host:
-            names = self._names()
+            names, off = self._names(), settings.off
             generated = self.generated = generate(program, names, off, own_outputs=self.stretch.is_leaf)
             self.nbytes = generated.nbytes
             arguments = [value for value, source in self.inputs if isinstance(source, Argument)]
             if "lanes" not in off:
                 self.ways = two_ways(
-                    program, arguments, generated.function, lambda part, own: generate(part, names, off, own).function
+                    program,
+                    arguments,
+                    generated.function,
+                    lambda part, own: generate(part, names, off, own).function,
+                    settings.deterministic,
                 )
+                if self.ways is not None:
+                    self.ways.choice.load_state_dict(settings.lanes.get(self.title, {}))
             return self.ways or generated.function
         return lambda arrays: program(*arrays)
+
+    @property
+    def title(self) -> str:
+        """What tells the stretch from others in a saved choice of lanes."""
+        shapes = ", ".join([repr(value) for value, source in self.inputs if isinstance(source, Argument)])
+        return f"{len(self.stretch.steps)} steps of {shapes}"
 
     @property
     def source(self) -> str:
@@ -76,10 +99,10 @@ def _index(value: Value) -> int:
 
 
 class Replay:
-    """Runs a tree on a backend, with the passes named in ``off`` left out."""
+    """Runs a tree on a backend."""
 
-    def __init__(self, tree: Tree, backend: Any, off: frozenset[str]):
-        self.tree, self.backend, self.off = tree, backend, off
+    def __init__(self, tree: Tree, backend: Any, settings: Settings):
+        self.tree, self.backend, self.settings = tree, backend, settings
         self.root = self._ready(Stretch(tree.root))
 
     def run(self) -> Any:
@@ -130,7 +153,7 @@ class Replay:
         return found
 
     def _ready(self, stretch: Stretch) -> Ready:
-        return Ready(stretch, self.tree, self.backend, self.off)
+        return Ready(stretch, self.tree, self.backend, self.settings)
 
     def all(self) -> list[Ready]:
         """All stretches, from the root on."""
