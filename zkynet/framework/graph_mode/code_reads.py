@@ -27,18 +27,22 @@ _ANY_ATTRIBUTE = frozenset(
 _ANY_GLOBAL = frozenset(("globals", "eval", "exec"))
 _BY_STRING = frozenset(("getattr", "hasattr"))
 
+# What stands between instructions in some versions of Python and does nothing that is asked here.
+_BETWEEN = frozenset(("CACHE", "EXTENDED_ARG", "NOP", "PUSH_NULL"))
+
 
 class Reads(NamedTuple):
     """What code may read, the functions and classes written inside it included.
 
     ``names`` are those of attributes and, because ``getattr`` may be given them, all strings that could be one.
-    ``chains`` are pairs (global, attribute of it), ``imports`` pairs (level, module) of import statements.
+    ``chains`` are what is written ``a.b.c``: (global or variable of a closure, attribute of it, attribute of that ...).
+    ``imports`` are pairs (level, module) of import statements.
     """
 
     globals: frozenset[str]
     names: frozenset[str]
     cells: frozenset[str]
-    chains: frozenset[tuple[str, str]]
+    chains: frozenset[tuple[str, ...]]
     imports: frozenset[tuple[int, str]]
     any_attribute: bool  # it asks for attributes by names that it computes
     any_global: bool
@@ -47,7 +51,7 @@ class Reads(NamedTuple):
 @lru_cache(4096)
 def reads_of(code: CodeType) -> Reads:
     """What ``code`` may read; names that it only assigns are not among it."""
-    steps = [each for each in dis.get_instructions(code) if each.opname != "CACHE"]
+    steps = [each for each in dis.get_instructions(code) if each.opname not in _BETWEEN]
     globals_, names, cells = set(), set(_words(code.co_consts)), set()
     chains, imports = set(), set()
     computed = False
@@ -60,12 +64,13 @@ def reads_of(code: CodeType) -> Reads:
         elif kind.startswith("LOAD_") and kind.endswith(("_GLOBAL", "_GLOBALS", "_NAME")):
             globals_.add(name)
             computed = computed or (name in _BY_STRING and not _given_a_string(steps, i))
-            if steps[i + 1].opname in ("LOAD_ATTR", "LOAD_METHOD"):
-                chains.add((name, steps[i + 1].argval))
+            chains.add(_chain(steps, i))
         elif kind.startswith("LOAD_") and kind.endswith("DEREF"):
             cells.add(name)
+            chains.add(_chain(steps, i))
         elif step.opcode in dis.hasname:
             names.add(name)
+            computed = computed or name in _BY_STRING  # builtins.getattr
     inner = [reads_of(each) for each in code.co_consts if isinstance(each, CodeType)]
     return Reads(
         frozenset(globals_).union(*[each.globals for each in inner]),
@@ -89,15 +94,38 @@ def _words(constants: Any) -> Iterator[str]:
             yield from _words(each)
 
 
-def _given_a_string(steps: list[dis.Instruction], i: int) -> bool:
-    """Whether step ``i`` loads ``getattr`` for a call with a variable, or attributes of one, and a string."""
-    i += 1
-    if steps[i].opname.count("LOAD_") != 1 or steps[i].opname == "LOAD_CONST":
-        return False
-    i += 1
-    while steps[i].opname == "LOAD_ATTR":
+def _chain(steps: list[dis.Instruction], i: int) -> tuple[str, ...]:
+    """The name that step ``i`` loads, and the attributes that are taken of it one after the other."""
+    return (steps[i].argval, *[each.argval for each in steps[i + 1 : _behind_attributes(steps, i + 1)]])
+
+
+def _behind_attributes(steps: list[dis.Instruction], i: int) -> int:
+    while steps[i].opname in ("LOAD_ATTR", "LOAD_METHOD"):
         i += 1
-    return steps[i].opname == "LOAD_CONST" and type(steps[i].argval) is str
+    return i
+
+
+def _given_a_string(steps: list[dis.Instruction], i: int) -> bool:
+    """Whether step ``i`` loads ``getattr`` for a call with a variable, or attributes of one, and a string.
+
+    A default may follow that is a constant, something empty, a variable or attributes of one. Nothing else: behind the
+    string may stand what makes a name of it, as in ``getattr(x, f"layer_{i}")``.
+    """
+    if steps[i + 1].opname == "LOAD_CONST" or not _is_one_value(steps[i + 1]):
+        return False
+    i = _behind_attributes(steps, i + 2)
+    if steps[i].opname != "LOAD_CONST" or type(steps[i].argval) is not str:
+        return False
+    i, given = i + 1, 2
+    if _is_one_value(steps[i]):
+        i, given = _behind_attributes(steps, i + 1), 3
+    return steps[i].opname in ("PRECALL", "CALL") and steps[i].arg == given
+
+
+def _is_one_value(step: dis.Instruction) -> bool:
+    """Whether a step does nothing but put one value on the stack; LOAD_FAST_LOAD_FAST puts two there."""
+    made_empty = step.opname in ("BUILD_LIST", "BUILD_TUPLE", "BUILD_MAP") and step.arg == 0
+    return made_empty or (step.opname.count("LOAD_") == 1 and step.opname not in ("LOAD_ATTR", "LOAD_METHOD"))
 
 
 def owner(module: Any) -> str:

@@ -14,7 +14,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import cached_property, partial, partialmethod
-from operator import getitem
+from operator import attrgetter, getitem, methodcaller
 from random import Random
 from types import (
     BuiltinMethodType,
@@ -38,6 +38,8 @@ from .places import MISSING, PLAIN, Place, attribute, class_entry, entry, is_arr
 _OWN_NOTES = frozenset(("_name", "_number", "_variables", "_arguments", "__orig_class__", "__weakref__"))
 _OF_POSSESSIONS = _OWN_NOTES | {"_value", "short_name", "trainable"}
 _IN_EVERY_CLASS = _OWN_NOTES | {"__dict__", "__module__", "__doc__", "__annotations__", "__abstractmethods__"}
+_IN_EVERY_CLASS |= {"__firstlineno__", "__static_attributes__"}  # from Python 3.13 on, and from 3.14 on:
+_IN_EVERY_CLASS |= {"__annotate__", "__annotate_func__", "__annotations_cache__"}
 _READ_BY_US = frozenset(("call", "training", "tree_flatten", "tree_unflatten"))
 _FRAMEWORK = "zkynet.framework."
 _OPAQUE = (io.IOBase, enum.Enum)
@@ -149,7 +151,8 @@ class Walk:
         reads = reads_of(f.__code__) if owner(namespace.get("__name__")) == "user" else None
         if reads is None and namespace.get(f.__name__) is f:
             return  # a library's own function: what it holds in cells is not the user's
-        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+        cells = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
+        for name, cell in cells.items():
             at = Place(f"closure variable {name}", f" of {f.__name__}", attribute, cell, "cell_contents")
             if reads is None:
                 self._queue.append((at.read(), at))  # what a library's function was made of stays
@@ -168,18 +171,26 @@ class Walk:
         every = [name for name in namespace if not name.startswith("__")] if reads.any_global else []
         for name in sorted({*reads.globals, *every}):
             self._slot(self.found.entries, Place(f"global {name}", after, entry, namespace, name))
-        for first, second in reads.chains:
-            if second == "random":
-                self._drawn_from(namespace.get(first))
+        for first, *rest in reads.chains:
+            self._chain(attribute(cells[first], "cell_contents") if first in cells else namespace.get(first), rest)
         for level, name in reads.imports:
             self._imported(level, name, namespace)
             if not level and ("random" in reads.names or "random" in name.split(".")):
                 self._drawn_from(sys.modules.get(name.partition(".")[0]))
 
+    def _chain(self, x: Any, names: list[str]) -> None:
+        """Modules that code gets at as attributes of modules: ``np.random``, where no step is the user's own."""
+        for name in names:
+            if not isinstance(x, ModuleType):
+                return
+            if name == "random":
+                self._drawn_from(x)
+            x = vars(x).get(name)
+
     def _drawn_from(self, module: Any) -> None:
         """The random numbers that NumPy keeps for all, and the standard library."""
         if isinstance(module, ModuleType) and module.__name__ == "numpy":
-            self._queue.append((module.random.get_state, Place("the state of numpy.random")))
+            self._queue.append((module.random, Place("numpy.random")))
         elif isinstance(module, ModuleType) and module.__name__ == "random":
             self._queue.append((module, Place("random")))
 
@@ -201,6 +212,8 @@ class Walk:
 
     def _method(self, x: Any, place: Place) -> None:
         inside = x.__self__
+        if x in (getattr, hasattr, vars, dir):  # under a name of the user's, which code_reads does not know
+            self.any_attribute = True
         if not isinstance(inside, ModuleType):
             self._queue.append((inside, place.inside(".__self__", attribute, place, "__self__")))
         if isinstance(x, MethodType):
@@ -209,6 +222,8 @@ class Walk:
     def _module(self, x: ModuleType, place: Place) -> None:
         if x.__name__ == "random":
             self._probe(x.getstate, "the state of the module random")
+        elif x.__name__ == "numpy.random":
+            self._queue.append((x.get_state, Place("the state of numpy.random")))
         elif owner(x.__name__) == "user":
             self._looked(vars(x), Place(x.__name__, "", None, x), self._counts_in_module)
 
@@ -259,6 +274,8 @@ class Walk:
             self._probe(x.__zkynet_guard__, place)
             told = place.inside("", lambda each, _: each.__zkynet_guard__(), x, None)
             self._queue += [(told.read(), told), (kind, place)]
+        elif kind in (attrgetter, methodcaller):
+            self.any_attribute = True  # which attributes they read they do not say
         elif isinstance(x, _OPAQUE) or hasattr(kind, "__zkynet_tensor__") or _is_bare_operator(x, ours):
             pass
         elif hasattr(kind, "__next__") and ours != "user":

@@ -226,6 +226,7 @@ class Tape:
         value = self.tree.value(tuple(made.shape), made.dtype)
         return value, self.recorder.array_type(made, value, self)
 
+
 class Held:
     """A place that is not known: the array itself."""
 
