@@ -10,7 +10,7 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-ORDER = {"look": 0, "train": 1, "crosscheck": 2, "network": 3, "trainer": 4, "gradients": 5, "operator": 6}
+ORDER = {"look": 0, "train": 1, "crosscheck": 2, "network": 3, "trainer": 4, "gradients": 5, "compile": 6, "operator": 7}
 
 
 def run(until):
@@ -81,6 +81,12 @@ def test_gradients():
     assert zk.value_and_grad(f, argnums=(0, 1))(3.0, 1.0) == (36.0, (33.0, 9.0))
     np.testing.assert_array_equal(zk.jacobian(f)(np.array([3.0, 4.0, 5.0]), 1.0), np.diag([33.0, 56.0, 85.0]))
     np.testing.assert_array_equal(zk.hessian(lambda x: op.sum(x**3))(np.arange(3.0)), np.diag([0.0, 6.0, 12.0]))
+
+
+def test_a_compiled_step(tmp_path, capsys):
+    space = run("compile")
+    assert space["step"].eager_because is None and space["step"](space["x"], space["y"]) > 0
+    assert "np.add" in capsys.readouterr().out and (tmp_path / "step.npz").exists()
 
 
 def test_operator_of_ones_own():
