@@ -426,3 +426,9 @@ def keep_memory() -> None:
         _memory_kept = libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1) == 1 and _memory_kept
     except (OSError, AttributeError):
         return
+
+
+def give_back_memory() -> None:
+    """Give what is kept and free to the system, once: behind a run that took more than those that follow will."""
+    if memory_kept():
+        ctypes.CDLL(None).malloc_trim(0)

@@ -3,6 +3,7 @@
 import dis
 import random
 from operator import attrgetter
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from zkynet.framework.graph_mode.guards import Surroundings
 
 rename = getattr
 rates_of = attrgetter("rate_1")
+mine = ModuleType("mine")
+mine.numpy, mine.numbers = np, numbers
 
 
 class Rates:
@@ -28,8 +31,8 @@ class Rates:
 @pytest.mark.parametrize(
     "f",
     [lambda x, n: getattr(x, f"layer_{n}"), lambda x, n: getattr(x, "layer_" + n), lambda x, n: hasattr(x, "a" + n)]
-    + [lambda x, n: getattr(x, "layer_%d" % n), lambda x, n: getattr(x, f"layer_{n}", None)]
-    + [lambda x, n: getattr(x, "layer_{}".format(n))]  # noqa: UP032
+    + [lambda x, n: getattr(x, "layer_%d" % n), lambda x, n: getattr(x, "layer_{}".format(n))]  # noqa: UP031, UP032
+    + [lambda x, n: getattr(x, f"layer_{n}", None)]
     + [lambda x: map(getattr, x, "ab"), lambda x, n: getattr(x(1, "a"), n), lambda x: getattr(*x)],
 )
 def test_a_name_that_is_put_together_is_any_name(f):
@@ -99,11 +102,9 @@ def _imports_inside(x):
 @pytest.mark.parametrize(
     "f",
     [lambda x: x * np.random.rand(), lambda x: x * numbers.rand(), *_by_closures(), _imports_inside]
-    + [lambda x: x * pytest.numpy.random.rand(), lambda x: x * pytest.numbers.rand()],
+    + [lambda x: x * mine.numpy.random.rand(), lambda x: x * mine.numbers.rand()],
 )
-def test_the_state_of_numpys_random_numbers_is_guarded(f, monkeypatch):
-    monkeypatch.setattr(pytest, "numpy", np, raising=False)  # a module that has NumPy as an attribute
-    monkeypatch.setattr(pytest, "numbers", numbers, raising=False)
+def test_the_state_of_numpys_random_numbers_is_guarded(f):
     s = Surroundings(f)
     assert s.changed() is None
     np.random.rand()

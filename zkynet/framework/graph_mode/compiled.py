@@ -8,10 +8,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from functools import update_wrapper
+from functools import partial, update_wrapper
+from types import MethodType
 from typing import Any
 
 from zkynet import backends
+from zkynet.backends.numpy import give_back_memory
 
 from .. import pytree
 from ..function import TAPE, Function, Input
@@ -43,6 +45,9 @@ class Call:
         for name, x in [*enumerate(args), *kwargs.items()]:
             key.append(name)
             self._take(x, key)
+        same = list(map(id, self.arrays))
+        if len(set(same)) < len(same):  # one array as two arguments: what is computed of them is one, too
+            key.append(tuple(map(same.index, same)))
         self.key = tuple(key)
 
     @property
@@ -81,6 +86,7 @@ class Variant:
         self.call: list[Any] = []  # the arrays of the call that runs
         self.tree = Tree()
         self.replay: Replay | None = None
+        self.shared: list[tuple[int, Any]] = []  # arguments that the function reads elsewhere, too: at these places
         self.met: dict[int, Any] = {}  # arrays from nowhere that recordings met
         self.made: list[bytes] | None = None  # what was in those of the last one
         self.tries = 0
@@ -133,7 +139,16 @@ class Compiled:
             except MovedError as error:
                 self.retraces.append(str(error))
                 variant.tree, variant.replay = Tree(), None
-        return self._record(variant, call, args, kwargs)
+            except Exception as error:  # nothing has changed yet; the function tells where, or deals with it
+                self.retraces.append(f"a replay raised {type(error).__name__}: {error}")
+                return self.function(*args, **kwargs)
+        try:
+            return self._record(variant, call, args, kwargs)
+        finally:
+            give_back_memory()  # a recording holds what eager mode holds; its replays take less
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """Return what has been recorded, in words: plans, guards, why it was recorded again, time and memory.
@@ -201,7 +216,8 @@ class Compiled:
             return None
         for variant in found:
             if variant.surroundings.changed() is None:
-                return variant
+                if all([place.read() is call.arrays[i] for i, place in variant.shared]):
+                    return variant
         self.retraces.append(str(found[-1].surroundings.changed()))
         return None
 
@@ -276,7 +292,10 @@ class Recording:
         }
         for x in self.call.arrays:
             tape.known(x, stand_ins[id(x)])
+        places = variant.surroundings.places()
+        variant.shared = [(i, places[id(x)]) for i, x in enumerate(self.call.arrays) if id(x) in places]
         args, kwargs = pytree.map_tree(lambda x: _stand_in(x, stand_ins), (args, kwargs), _is_whole)
+        given = _inside((args, kwargs))
         context = Context(recording=CONTEXT.get().recording, bindings=Lent(tape), draws=tape, session=False)
         token = TAPE.set(tape)
         try:
@@ -286,6 +305,10 @@ class Recording:
         finally:
             TAPE.reset(token)
             variant.call.clear()
+        if tape.refusal is not None:
+            raise tape.refusal
+        if _inside((args, kwargs)) != given:
+            raise NotRecordableError("it writes into a list, a dict, a dataclass or a Tensor among its arguments")
         return self._finish(returned)
 
     def _finish(self, returned: Any) -> Any:
@@ -309,7 +332,7 @@ class Recording:
             variant.tree.add(tape.items, tape.constants, leaf)
         if variant.tree.paths:
             variant.replay = Replay(variant.tree, tape.inner, self.compiled.settings)
-        own = tape.inner.own  # from here on nothing can fail: what the run leaves behind is put in place
+        own = partial(_own, tape.inner)  # from here on nothing can fail: what the run leaves behind is put in place
         for sink, (recorded,) in tape.writes.items():
             sink.put(own(recorded.array))
         for effect in effects:
@@ -363,6 +386,14 @@ def _default(recorder: Any) -> Any:
     return backends.standing_in(recorder) if backends.default_backend() is recorder.inner else nullcontext()
 
 
+def _inside(x: Any) -> Any:
+    """What a tree holds, by identity."""
+    inside = None if _is_whole(x) else pytree.children_of(x)
+    if inside is None:
+        return id(x._value) if type(x) is Tensor else id(x)
+    return [list(inside[0]), [_inside(each) for each in inside[1]]]
+
+
 def _is_whole(x: Any) -> bool:
     return isinstance(x, (Function, Input))
 
@@ -393,6 +424,10 @@ def _result_of(returned: Any, tape: Tape) -> tuple[Callable[[list], Any], list[A
         else:
             makers.append(leaf)
     return _Rebuild(tree, makers), kept
+
+
+def _own(inner: Any, x: Any) -> Any:
+    return x if HOST.is_host_scalar(x) else inner.own(x)
 
 
 class _Rebuild:

@@ -151,9 +151,10 @@ class Walk:
         reads = reads_of(f.__code__) if owner(namespace.get("__name__")) == "user" else None
         if reads is None and namespace.get(f.__name__) is f:
             return  # a library's own function: what it holds in cells is not the user's
-        cells = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
-        for name, cell in cells.items():
+        cells = {}
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             at = Place(f"closure variable {name}", f" of {f.__name__}", attribute, cell, "cell_contents")
+            cells[name] = at.read()
             if reads is None:
                 self._queue.append((at.read(), at))  # what a library's function was made of stays
             elif name in reads.cells:
@@ -172,7 +173,7 @@ class Walk:
         for name in sorted({*reads.globals, *every}):
             self._slot(self.found.entries, Place(f"global {name}", after, entry, namespace, name))
         for first, *rest in reads.chains:
-            self._chain(attribute(cells[first], "cell_contents") if first in cells else namespace.get(first), rest)
+            self._chain(cells[first] if first in cells else namespace.get(first), rest)
         for level, name in reads.imports:
             self._imported(level, name, namespace)
             if not level and ("random" in reads.names or "random" in name.split(".")):

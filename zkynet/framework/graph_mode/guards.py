@@ -12,9 +12,10 @@ from typing import Any
 
 from zkynet import backends
 
-from ..record import HOST
+from ..record import HOST, Tensor
 from .discovery import Slot, Walk
 from .places import MISSING, Place, attribute, entry, identical, is_array, mapped, same, shown, told
+from .tape import NotRecordableError
 
 _NOTHING = repeat(MISSING)
 _class_get = MappingProxyType.get
@@ -102,7 +103,11 @@ class Surroundings:
                 if new is not old:
                     lent.append((place, new, old))
                     place.write(new)
+            inside = [(place, new, new._value) for place, new, _ in lent if type(new) is Tensor]
             yield
+            for place, new, value in inside:
+                if new._value is not value:
+                    raise NotRecordableError(f"it assigns to entries of a Tensor, {place}")
         finally:
             for place, new, old in lent:
                 if place.read() is new:

@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from zkynet.backends.numpy import give_back_memory
+
 from .lane_choice import Choice, lanes_possible
 from .lanes import Lanes, Runner, find, run
 from .program import Program, Value
 
 
+def _free(functions: Iterable[Runner]) -> None:
+    for f in functions:
+        getattr(f, "free", _nothing)()
+
+
+def _nothing() -> None:
+    """A function that keeps no memory."""
+
+
 class TwoWays:
     """A function of the list of a program's inputs, which it may empty: ``whole``, or the same in two lanes.
 
-    ``make(program, own)`` gives the function of a program, ``own`` says whether its outputs leave and so must share
+    ``make(program, own)`` gives the function of a program (a method ``free`` of it gives back memory that it keeps), ``own`` says whether its outputs leave and so must share
     memory with nothing; the lanes' are made when first needed. ``choice`` decides and remembers.
     """
 
@@ -21,14 +32,26 @@ class TwoWays:
         self.whole, self.lanes, self.choice = whole, lanes, choice
         self._make = make
         self._three: tuple[Runner, Runner, Runner] | None = None
+        self._settled = False
 
     def __call__(self, arrays: list[Any]) -> Sequence[Any]:
-        outputs = self.choice.run(lambda: self.whole(arrays), lambda: self._two(arrays))
-        if self.choice.lanes == 1:
-            self._three = None  # and the memory that it keeps
+        if self._settled:
+            return self.whole(arrays) if self.choice.lanes == 1 else self._two(arrays)
+        outputs = self.choice.run(lambda: self._one(arrays), lambda: self._two(arrays))
+        if self.choice.lanes is not None:
+            self._settled = True
+            _free((self.whole,) if self.choice.lanes == 2 else self._three or ())
+            self._three = None if self.choice.lanes == 1 else self._three
+            give_back_memory()
         return outputs
 
+    def _one(self, arrays: list[Any]) -> Sequence[Any]:
+        _free(self._three or ())  # while both are measured one at a time keeps its memory
+        return self.whole(arrays)
+
     def _two(self, arrays: list[Any]) -> Sequence[Any]:
+        if not self._settled:
+            _free((self.whole,))
         if self._three is None:
             lanes = self.lanes
             self._three = self._make(lanes.before, False), self._make(lanes.first, False), self._make(lanes.rest, True)

@@ -8,6 +8,7 @@ of calls of the inner backend's functions, on a Tape.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from zkynet.backends import standard
 
 from ..function import TAPE
 from .program import Value, compiles, function_of
-from .tape import NotRecordableError, Tape
+from .tape import OURS, NotRecordableError, Tape, bytes_of
 
 # What an array's operators are called in the protocol.
 _BINARY = {
@@ -53,7 +54,6 @@ class RecordedArray:
     """
 
     __slots__ = ("__weakref__", "array", "tape", "value")
-    __array_ufunc__ = None
     recorder: Any  # of the subclass: the backend
 
     def __init__(self, array: Any, value: Value, tape: Tape):
@@ -87,10 +87,6 @@ class RecordedArray:
     @property
     def nbytes(self) -> int:
         return self.array.nbytes
-
-    @property
-    def base(self) -> None:
-        return None
 
     @property
     def T(self) -> Any:  # noqa: N802  (an array's name for it)
@@ -145,7 +141,20 @@ class RecordedArray:
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise NotRecordableError("a value that is computed inside was given to a function of another library")
 
-    __hash__ = object.__hash__
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        """NumPy's operators, where an array of NumPy stands on the left."""
+        name = _OF_UFUNCS.get(ufunc.__name__)
+        if name is None or method != "__call__" or settings or not all(map(_operand, inputs)):
+            raise NotRecordableError(f"numpy.{ufunc.__name__} was used on a value that is computed inside")
+        return self.recorder.call(name, inputs, {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise NotRecordableError("an array is written to in place")
+
+    def __hash__(self) -> int:
+        if HOST.is_host_scalar(self.array):
+            return self.tape.read(self, hash)
+        raise TypeError(f"unhashable type: {type(self.array).__name__!r}")
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and hasattr(self.array, name):
@@ -153,7 +162,13 @@ class RecordedArray:
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __repr__(self) -> str:
-        return f"RecordedArray({self.value!r})"
+        return f"RecordedArray({self.value!r})" if TAPE.get() is not self.tape else repr(self.recorder.seen(self))
+
+    def __str__(self) -> str:
+        return repr(self) if TAPE.get() is not self.tape else str(self.recorder.seen(self))
+
+    def __format__(self, how: str) -> str:
+        return format(self.recorder.seen(self), how)
 
 
 def _item(x: Any) -> Any:
@@ -180,12 +195,55 @@ def _operators() -> None:
             setattr(RecordedArray, f"__r{short}__", reflected)
     for short, name in _UNARY.items():
         setattr(RecordedArray, f"__{short}__", unary(name))
+    for short, name in _BINARY.items():
+        setattr(RecordedArray, f"__i{short}__", _in_place(name))
+
+
+def _in_place(name: str) -> Callable:
+    """``a += b``: another array, where the variable ``a`` alone holds it and no view of it was taken."""
+
+    def changed(self: Any, other: Any) -> Any:
+        if not _operand(other):
+            return NotImplemented
+        inner, array = self.recorder.inner, self.array
+        ours = sys._getframe(1).f_code.co_filename.startswith(OURS)  # works on immutable arrays, too
+        if ours or not inner.is_mutable:
+            return self.recorder.call(name, (self, other), {})
+        if (
+            sys.getrefcount(self) > _HELD_BY_ONE
+            or sys.getrefcount(array) > 3  # the slot, this variable, the argument
+            or getattr(array, "base", None) is not None
+        ):
+            raise NotRecordableError("an array that others may see is written to in place")
+        result = self.recorder.call(name, (self, other), {})
+        if result.shape != self.shape or result.dtype != self.dtype:
+            raise NotRecordableError("an array is written to in place, in another dtype or shape")
+        return result
+
+    return changed
+
+
+class _Counted:
+    def __iadd__(self, other: Any) -> Any:
+        return sys.getrefcount(self)
+
+
+def _held_by_one() -> int:
+    """The references to an object in its ``__iadd__``, where one variable holds it."""
+    x: Any = _Counted()
+    x += 1
+    return x
 
 
 def _operand(x: Any) -> bool:
     return isinstance(x, (RecordedArray, int, float, complex)) or type(x) in backends.BACKEND_BY_TYPE
 
 
+_HELD_BY_ONE = _held_by_one()
+_OF_UFUNCS = {
+    name: name for name in (*_BINARY.values(), *_COMPARE.values()) if name not in ("pow", "bitwise_left_shift")
+}
+_OF_UFUNCS |= {"power": "pow", "left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift"}
 _operators()
 
 
@@ -285,8 +343,13 @@ class RecordingBackend:
         """The values, for Python code to act on: guarded, where they are few."""
         if x.nbytes > _READ_LIMIT:
             raise NotRecordableError(f"Python code reads the values of an array of shape {x.shape}, computed inside")
-        x.tape.read(x, _bytes)
+        x.tape.read(x, bytes_of)
         return self.inner.to_numpy(x.array)
+
+    def seen(self, x: Any) -> Any:
+        """The array itself, for Python code to write as text: guarded, where its values are few."""
+        self.to_numpy(x)
+        return x.array
 
     def item(self, x: Any) -> Any:
         return x.item()
@@ -311,10 +374,6 @@ class RecordingBackend:
 
     def is_host_scalar(self, x: Any) -> bool:
         return False
-
-
-def _bytes(x: Any) -> bytes:
-    return backends.backend_of(x).to_numpy(x).tobytes()  # type: ignore[union-attr]
 
 
 def _on_arrays(function: Callable, *args: Any, **kwargs: Any) -> Any:

@@ -69,8 +69,8 @@ class Ready:
                 self.ways = two_ways(
                     program,
                     arguments,
-                    generated.function,
-                    lambda part, own: generate(part, names, off, own).function,
+                    _freeable(generated),
+                    lambda part, own: _freeable(generate(part, names, off, own)),
                     settings.deterministic,
                 )
                 if self.ways is not None:
@@ -92,6 +92,13 @@ class Ready:
     def _names(self) -> dict[Value, str]:
         """Names for the inputs, by what they are."""
         return {value: source.name for value, source in self.inputs if source is not None}
+
+
+def _freeable(generated: Generated) -> Callable[[list[Any]], Any]:
+    """The function of generated code, with the way to free the memory that it keeps."""
+    function: Any = generated.function
+    function.free = generated.free
+    return function
 
 
 def _index(value: Value) -> int:

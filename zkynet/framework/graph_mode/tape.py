@@ -10,15 +10,25 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.errors import ZkynetError
 
+from ..function import TAPE
 from ..record import HOST, PYTHON_NUMBERS, tensor_of
 from .program import Step, Value, compiles, function_of, map_values
 from .sources import Captured, Counter, Possessed, Source
 
-_OURS = (str(Path(__file__).parents[2]), str(Path(backends.__file__).parent))
+OURS = (str(Path(__file__).parents[2]), str(Path(backends.__file__).parent))
 
 
 class NotRecordableError(ZkynetError, RuntimeError):
-    """The function does something that a program cannot do again: it runs eagerly."""
+    """The function does something that a program cannot do again: it runs eagerly.
+
+    The recording that goes on remembers it: where the user's code catches it, nothing is recorded all the same.
+    """
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        tape = TAPE.get()
+        if tape is not None and tape.refusal is None:
+            tape.refusal = self
 
 
 class OtherBackendError(NotRecordableError):
@@ -60,6 +70,7 @@ class Tape:
         self._born: dict[int, Any] = {}
         self._originals: dict[Value, Any] = {}
         self._alive: list[Any] = []
+        self.refusal: NotRecordableError | None = None  # the first one, caught by the user's code or not
 
     # ---- what comes from outside ----
 
@@ -85,6 +96,8 @@ class Tape:
             return self.constant(recorder, self.inner.asarray(x))
         found = self._arrays.get(("array", id(x)))
         if found is not None:
+            if found.value in self.foreign and bytes_of(self._at_home(x)) != bytes_of(found.array):
+                raise NotRecordableError("an array that another library made inside was written to between two uses")
             return found
         place = self._places.get(id(x))
         self._alive.append(x)
@@ -159,7 +172,11 @@ class Tape:
         held: dict[Value, Any] = {}
         named_args, named_kwargs = self._named(args, held), self._named(kwargs, held)
         now = held.__getitem__
-        made = function_of(self.inner, name)(*map_values(now, named_args), **map_values(now, named_kwargs))
+        try:
+            made = function_of(self.inner, name)(*map_values(now, named_args), **map_values(now, named_kwargs))
+        except Exception as error:  # should the user's code catch it: a program would not know that it did
+            NotRecordableError(f"{name} raised {type(error).__name__}: {error}")
+            raise
         place = user_place()
         if shaped_by_values:
             if compiles(self.inner):
@@ -266,6 +283,11 @@ class Lent(dict):
         return True
 
 
+def bytes_of(x: Any) -> bytes:
+    """The numbers of an array."""
+    return backends.backend_of(x).to_numpy(x).tobytes()  # type: ignore[union-attr]
+
+
 def _shape(x: Any) -> tuple[int, ...]:
     return tuple(x.shape)
 
@@ -284,6 +306,6 @@ def outcome_of(answer: Any) -> Any:
 def user_place() -> tuple[str, int] | None:
     """File and line of the innermost code that is not zkynet's."""
     frame = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
+    while frame is not None and frame.f_code.co_filename.startswith(OURS):
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)

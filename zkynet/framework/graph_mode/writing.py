@@ -98,8 +98,8 @@ class Writer:
         kind = type(x)
         if kind is Value:
             return self.names[x]
-        if kind in (float, complex) and not _is_finite(x):
-            return _not_finite(x) if kind is float else self._bind(x, "number")
+        if kind is complex or (kind is float and not _is_finite(x)):
+            return _not_finite(x) if kind is float else f"complex({self.text(x.real)}, {self.text(x.imag)})"
         if kind in _PLAIN:
             return "..." if x is Ellipsis else repr(x)
         if kind is tuple:
