@@ -13,16 +13,12 @@ from itertools import accumulate
 from typing import Any
 
 from ..record import HOST
+from .arena import ALIGNED, Arena, aligned
 from .chains import Chain
 from .lifetimes import Lifetimes, nbytes
 from .program import Value
 
 np = HOST.namespace
-_ALIGNED = 64  # bytes
-
-
-def _aligned(offset: int) -> int:
-    return -(-offset // _ALIGNED) * _ALIGNED
 
 
 class Place:
@@ -56,11 +52,11 @@ class Layout:
         self.arena = 0
         self._life = life
         self._chain_of = {i: chain for chain in chains for i in range(chain.start, chain.stop)}
-        self._live: list[tuple[int, int, int]] = []  # (offset, end, last step)
+        self._arena = Arena()
         if reuse:
             for i in range(len(life.program.steps)):
                 self._place(i)
-        base = _aligned(self.arena)
+        base = self.arena = self._arena.size
         for chain in chains:
             self._place_blocks(chain, base)
         self.nbytes = self.arena + self._peak_outside()
@@ -82,12 +78,10 @@ class Layout:
             return
         elif operand is not None:
             place = self.places[made] = self.places[operand]
-            self._hold(place.offset, nbytes(made), life.until[made])
+            self._arena.keep(place.offset, self._end(life.until[made]))
         else:
-            self._live = [one for one in self._live if one[2] >= i]
-            offset = self._gap(nbytes(made))
+            offset = self._arena.take(nbytes(made), i, self._end(life.until[made]))
             self.places[made] = Place(offset, made.shape, made.dtype)
-            self._hold(offset, nbytes(made), life.until[made])
 
     def _dying(self, i: int) -> Value | None:
         """An operand of step ``i`` that its result may be written over: never what one of several results is."""
@@ -98,24 +92,11 @@ class Layout:
                 return x
         return None
 
-    def _hold(self, offset: int, size: int, until: int) -> None:
-        self._live.append((offset, offset + size, self._end(until)))
-
-    def _gap(self, size: int) -> int:
-        """The lowest offset at which ``size`` bytes are free."""
-        offset = 0
-        for start, end, _ in sorted(self._live):
-            if start >= offset + size:
-                break
-            offset = max(offset, _aligned(end))
-        self.arena = max(self.arena, offset + size)
-        return offset
-
     def _place_blocks(self, chain: Chain, base: int) -> None:
         """Give what exists in blocks alone the memory of one block, from ``base`` on."""
         life, free = self._life, []
         shape = (chain.rows, *(() if chain.flat else chain.shape[1:]))
-        width = _aligned(math.prod(shape) * max(x.dtype.itemsize for x in chain.inner))
+        width = aligned(math.prod(shape) * max(x.dtype.itemsize for x in chain.inner))
         for i in range(chain.start, chain.stop):
             step = life.program.steps[i]
             free += [
@@ -175,8 +156,8 @@ class Pool:
 
 def new_arena(size: int) -> Any:
     """``size`` bytes that begin where a cache line does."""
-    raw = np.empty(size + _ALIGNED, np.uint8)
-    start = -raw.ctypes.data % _ALIGNED
+    raw = np.empty(size + ALIGNED, np.uint8)
+    start = -raw.ctypes.data % ALIGNED
     return raw[start : start + size]
 
 

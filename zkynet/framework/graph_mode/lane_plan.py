@@ -24,8 +24,9 @@ def _nothing() -> None:
 class TwoWays:
     """A function of the list of a program's inputs, which it may empty: ``whole``, or the same in two lanes.
 
-    ``make(program, own)`` gives the function of a program (a method ``free`` of it gives back memory that it keeps), ``own`` says whether its outputs leave and so must share
-    memory with nothing; the lanes' are made when first needed. ``choice`` decides and remembers.
+    ``make(program, own)`` gives the function of a program (its ``free``, if it has one, gives back memory); ``own``
+    says whether its outputs leave and so must share memory with nothing. The lanes' are made when first needed.
+    ``choice`` decides and remembers.
     """
 
     def __init__(self, whole: Runner, lanes: Lanes, make: Callable[[Program, bool], Runner], choice: Choice):

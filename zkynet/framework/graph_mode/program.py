@@ -39,20 +39,26 @@ class Step:
     an output that is no array. ``place`` is (file, line) of the user's code that led to it, where that is known.
     """
 
-    __slots__ = ("args", "function", "kwargs", "outputs", "place")
+    __slots__ = ("_makes", "_reads", "args", "function", "kwargs", "outputs", "place")
 
     def __init__(self, function: str, args: tuple, kwargs: dict[str, Any], outputs: Any, place: Any = None):
         self.function, self.args, self.kwargs, self.outputs, self.place = function, args, kwargs, outputs, place
+        self._reads: tuple[Value, ...] | None = None  # passes ask for them again and again
+        self._makes: tuple[Value, ...] | None = None
 
     @property
-    def reads(self) -> list[Value]:
+    def reads(self) -> tuple[Value, ...]:
         """The Values in the arguments, in order, each as often as it stands there."""
-        return [*values_in(self.args), *values_in(self.kwargs)]
+        if self._reads is None:
+            self._reads = (*values_in(self.args), *(values_in(self.kwargs) if self.kwargs else ()))
+        return self._reads
 
     @property
-    def makes(self) -> list[Value]:
+    def makes(self) -> tuple[Value, ...]:
         """The Values among the outputs, in order."""
-        return list(values_in(self.outputs))
+        if self._makes is None:
+            self._makes = (self.outputs,) if type(self.outputs) is Value else tuple(values_in(self.outputs))
+        return self._makes
 
     def replace(self, swap: Callable[[Value], Any]) -> Step:
         """The step with ``swap(value)`` in place of each Value that it reads; the same step where none changes."""

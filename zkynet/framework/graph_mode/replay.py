@@ -106,11 +106,18 @@ def _index(value: Value) -> int:
 
 
 class Replay:
-    """Runs a tree on a backend."""
+    """Runs a tree on a backend. Programs are made when they are first run: what is recorded once costs no more."""
 
     def __init__(self, tree: Tree, backend: Any, settings: Settings):
         self.tree, self.backend, self.settings = tree, backend, settings
-        self.root = self._ready(Stretch(tree.root))
+        self._root: Ready | None = None
+
+    @property
+    def root(self) -> Ready:
+        """The first stretch."""
+        if self._root is None:
+            self._root = self._ready(Stretch(self.tree.root))
+        return self._root
 
     def run(self) -> Any:
         """One replay with the inputs as they are now: the function's result.
