@@ -10,7 +10,16 @@ README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-ORDER = {"look": 0, "train": 1, "crosscheck": 2, "network": 3, "trainer": 4, "gradients": 5, "compile": 6, "operator": 7}
+ORDER = {
+    "look": 0,
+    "train": 1,
+    "crosscheck": 2,
+    "network": 3,
+    "trainer": 4,
+    "gradients": 5,
+    "compile": 6,
+    "operator": 7,
+}
 
 
 def run(until):

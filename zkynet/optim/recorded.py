@@ -14,6 +14,7 @@ def recorded_update(tape: Tape, optimizer: Any, model: Any, named: Mapping[str, 
     """Write down what ``optimizer.update(model, grads)`` does; ``named`` are the parameters that it moves."""
     state = optimizer.state
     before = sum([effect.optimizer is optimizer for effect in tape.effects if isinstance(effect, _Count)])
+    taken = state["step"]  # in this run the steps of ``before`` are counted already
 
     def begin() -> Any:
         return optimizer._begun(model, {name: [each._value] for name, each in named.items()})
@@ -27,7 +28,7 @@ def recorded_update(tape: Tape, optimizer: Any, model: Any, named: Mapping[str, 
     host = _Numbers(tape, optimizer, model, list(named), before)
     numbers = [
         tuple([tape.input(host.source((id(optimizer), before, i), i, j)) for j in range(count)])
-        for i, count in enumerate(map(len, host.now()))
+        for i, count in enumerate(map(len, host.now(taken - before)))
     ]
     new = optimizer._applied(groups, parts, numbers)
     for part in parts:
@@ -37,6 +38,8 @@ def recorded_update(tape: Tape, optimizer: Any, model: Any, named: Mapping[str, 
             for slot, array in zip(part.optimizer.slots, arrays, strict=True):
                 tape.write(Slot(optimizer, slot, name, begin), array)
     tape.effects.append(_Count(optimizer))
+    state["step"] += 1  # for code that looks; taken back when the run is over
+    tape.undo.append(lambda: state.update(step=taken))
     if state is not optimizer.state:
         raise NotRecordableError("the optimizer's state was replaced in the middle of a step")
 
@@ -62,11 +65,12 @@ class _Numbers:
         self.time = -1
         self.numbers: list[tuple] = []
 
-    def now(self) -> list[tuple]:
-        """The numbers of every part, for the step that comes."""
+    def now(self, counted: int | None = None) -> list[tuple]:
+        """The numbers of every part, for the step behind the ``counted`` ones, those that the state tells of."""
         if self.time != self.clock[0]:
+            counted = self.optimizer.state["step"] if counted is None else counted
             parts = self.optimizer._parts(self.model, self.names)
-            self.numbers = self.optimizer._numbers(parts, self.optimizer.state["step"] + 1 + self.before)
+            self.numbers = self.optimizer._numbers(parts, counted + 1 + self.before)
             self.time = self.clock[0]
         return self.numbers
 

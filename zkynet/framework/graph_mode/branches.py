@@ -223,13 +223,14 @@ class Stretch:
             self.steps.append(Step("expect", (guard.value, guard.reader, outcome, guard.place), {}, None, guard.place))
             self.checks += 1
             node = child
-        self.end: Any = node.end if isinstance(node.end, Leaf) else node
+        end: Any = node.end if isinstance(node.end, Leaf) else node
+        self.end = end
         self.children: dict[Any, Stretch] = {}
         if isinstance(self.end, Leaf):
             self.steps = _updates_last(self.steps)
         self.made = {value for step in self.steps for value in step.makes}
         reads = {value for step in self.steps for value in step.reads}
-        reads.update(self.end.outputs if self.is_leaf else [self.end.end.value])
+        reads.update(end.outputs if self.is_leaf else [end.end.value])
         self.missing = reads - self.made  # comes from further up, or from outside
 
     @property

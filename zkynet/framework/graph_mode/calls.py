@@ -228,7 +228,7 @@ def shares_memory_with(step: Step, call: Call) -> list[Value]:
         return [x for x in step.args[1:] if type(x) is Value]
     if name in _VIEWS or (name == "getitem" and type(step.args[0]) is Value):
         return [x for x in step.args[:1] if type(x) is Value]
-    return step.reads
+    return list(step.reads)
 
 
 def order_of(step: Step, call: Call, orders: dict[Value, str]) -> str:

@@ -57,7 +57,7 @@ class Call:
 
     def _take(self, x: Any, key: list[Any]) -> None:
         kind = type(x)
-        if kind in backends.BACKEND_BY_TYPE:
+        if kind in backends.BACKEND_BY_TYPE or _is_array(x):  # a library's first array makes its type known
             self.arrays.append(x)
             key += [kind, x.shape, x.dtype]
         elif kind in _STATIC:
@@ -215,9 +215,9 @@ class Compiled:
         if not found:
             return None
         for variant in found:
-            if variant.surroundings.changed() is None:
-                if all([place.read() is call.arrays[i] for i, place in variant.shared]):
-                    return variant
+            shares = all([place.read() is call.arrays[i] for i, place in variant.shared])
+            if shares and variant.surroundings.changed() is None:
+                return variant
         self.retraces.append(str(found[-1].surroundings.changed()))
         return None
 
@@ -305,6 +305,8 @@ class Recording:
         finally:
             TAPE.reset(token)
             variant.call.clear()
+            for undo in reversed(tape.undo):
+                undo()
         if tape.refusal is not None:
             raise tape.refusal
         if _inside((args, kwargs)) != given:
@@ -341,8 +343,7 @@ class Recording:
 
     def _is_ours(self, x: Any) -> bool:
         """Whether ``x`` is an array of this recording, or a Tensor of one."""
-        x = x._value if type(x) is Tensor else x
-        return isinstance(x, self.recorder.array_type) and x.tape is self.tape
+        return getattr(x._value if type(x) is Tensor else x, "tape", None) is self.tape
 
     def _confirmed(self) -> bool:
         """Whether the arrays that other libraries made inside are known to be the same in every run.
@@ -384,6 +385,13 @@ class _Advance:
 def _default(recorder: Any) -> Any:
     """Creation functions make recorded arrays, where their backend is the default one."""
     return backends.standing_in(recorder) if backends.default_backend() is recorder.inner else nullcontext()
+
+
+def _is_array(x: Any) -> bool:
+    try:
+        return type(x) not in _STATIC and hasattr(x, "dtype") and backends.backend_of(x) is not None
+    except TypeError:  # subclasses of NumPy's array that backends refuse
+        return False
 
 
 def _inside(x: Any) -> Any:

@@ -166,6 +166,9 @@ class Walk:
         self._attribute(f, "__code__", Place(f.__name__), follow=False)
         for name in ("__defaults__", "__kwdefaults__"):
             self._slot(self.found.attributes, Place(f"defaults of {f.__name__}", "", attribute, f, name))
+        if "type" in reads.globals and "ndarray" in reads.names | reads.globals:
+            # Stand-ins are instances of ndarray to isinstance, not to type.
+            self.found.moving.append(f"{f.__name__} asks for type(...) and ndarray: use isinstance, which sees through")
         self.names |= reads.names
         self.any_attribute = self.any_attribute or reads.any_attribute
         after = f" of {os.path.basename(namespace.get('__file__') or str(namespace.get('__name__')))}"
@@ -275,6 +278,7 @@ class Walk:
             self._probe(x.__zkynet_guard__, place)
             told = place.inside("", lambda each, _: each.__zkynet_guard__(), x, None)
             self._queue += [(told.read(), told), (kind, place)]
+            self._looks.append(partial(self._look_at_steps, x, place))
         elif kind in (attrgetter, methodcaller):
             self.any_attribute = True  # which attributes they read they do not say
         elif isinstance(x, _OPAQUE) or hasattr(kind, "__zkynet_tensor__") or _is_bare_operator(x, ours):
@@ -293,6 +297,13 @@ class Walk:
             self._probe(x.getstate, place)
         else:
             self._object(x, place)
+
+    def _look_at_steps(self, x: Any, place: Place) -> None:
+        """The numbers in an optimizer's state count where code reads them: ``optimizer.state["step"]``."""
+        read = {"state", "step"} <= self.names and isinstance(getattr(x, "state", None), dict)
+        if read and (id(x), "state") not in self._slots:
+            self._slots.add((id(x), "state"))
+            self._probe(partial(_numbers_in_state, x), place.inside(".state", attribute, x, "state"))
 
     def _parts(self, x: Any, place: Place) -> None:
         """What a descriptor or a partial is made of."""
@@ -393,6 +404,10 @@ def _is_bare_operator(x: Any, ours: str) -> bool:
 def _counts_in_ours(name: str, value: Any) -> bool:
     """Whether an entry of one of zkynet's classes counts: what it does, should somebody replace it."""
     return name in ("call", "__call__")
+
+
+def _numbers_in_state(x: Any) -> tuple:
+    return tuple([value for value in x.state.values() if type(value) in PLAIN])
 
 
 class _Plainly:

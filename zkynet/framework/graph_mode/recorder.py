@@ -17,6 +17,7 @@ from zkynet import backends
 from zkynet.backends import standard
 
 from ..function import TAPE
+from ..record import HOST
 from .program import Value, compiles, function_of
 from .tape import OURS, NotRecordableError, Tape, bytes_of
 
@@ -31,7 +32,7 @@ _COMPARE = {
     **{"eq": "equal", "ne": "not_equal"},
 }
 _UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
-_READ_LIMIT = 4096  # bytes of an array that Python code may read as values
+_READ_LIMIT = 4096  # bytes, eight an entry, of an array that Python code may read as values
 
 # Functions whose answer is about dtypes, shapes or types: nothing is written down.
 _STRUCTURAL = frozenset(
@@ -53,16 +54,17 @@ class RecordedArray:
     guards the answer. NumPy's functions refuse it.
     """
 
-    __slots__ = ("__weakref__", "array", "tape", "value")
+    __slots__ = ("__weakref__", "array", "kind", "tape", "value")
     recorder: Any  # of the subclass: the backend
 
     def __init__(self, array: Any, value: Value, tape: Tape):
         self.array, self.value, self.tape = array, value, tape
+        self.kind = type(array)  # for what stands for an array of another library, that one's
 
-    @property
+    @property  # type: ignore[misc]  # read-only, unlike object's
     def __class__(self) -> Any:
         """That of the array: code that asks ``isinstance(x, np.ndarray)`` goes the way it goes in eager mode."""
-        return type(self.array)
+        return self.kind
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -341,7 +343,7 @@ class RecordingBackend:
 
     def to_numpy(self, x: Any) -> Any:
         """The values, for Python code to act on: guarded, where they are few."""
-        if x.nbytes > _READ_LIMIT:
+        if x.size * 8 > _READ_LIMIT:
             raise NotRecordableError(f"Python code reads the values of an array of shape {x.shape}, computed inside")
         x.tape.read(x, bytes_of)
         return self.inner.to_numpy(x.array)

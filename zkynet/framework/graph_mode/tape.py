@@ -66,6 +66,7 @@ class Tape:
         self.foreign: dict[Value, Any] = {}  # arrays that came in from nowhere: other libraries made them inside
         self._places = places  # id of a captured array -> the place that holds it
         self._arrays: dict[Any, Any] = {}  # key of a source, id of a constant -> its RecordedArray
+        self.undo: list[Callable[[], None]] = []  # what takes back changes that the run had to make at once
         self.names: dict[int, str] = {}  # of possessions, where somebody knows a better one
         self._born: dict[int, Any] = {}
         self._originals: dict[Value, Any] = {}
@@ -121,6 +122,7 @@ class Tape:
 
     def _standing_for(self, x: Any, recorded: Any) -> Any:
         self._originals[recorded.value] = x
+        recorded.kind = type(x)
         return recorded
 
     def original(self, recorded: Any) -> Any:

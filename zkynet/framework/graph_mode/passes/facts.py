@@ -89,7 +89,7 @@ def reads(step: Step) -> list[Value]:
 
 def makes(step: Step) -> list[Value]:
     """What ``step.makes`` gives, sooner."""
-    return [step.outputs] if type(step.outputs) is Value else step.makes
+    return [step.outputs] if type(step.outputs) is Value else list(step.makes)
 
 
 def renamed(step: Step, names: dict[Value, Value]) -> Step:
