@@ -39,6 +39,7 @@ def compiled_and_eager(f, arrays):
         warnings.simplefilter("ignore")
         expected = host(listed(f(*arrays)))
         found = [host(listed(compiled(*arrays))) for _ in range(4)]
+    assert not [each for each in compiled.retraces if "a replay raised" in each], compiled.retraces
     return compiled, found, expected
 
 
