@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ import numpy as np
 
 from zkynet import backends
 from zkynet.framework.computation_graph import Generator, Module, Parameter, State, Tensor, value_and_grad
+from zkynet.framework.graph_mode.program import compiles
+from zkynet.framework.graph_mode.whole import give_away
 from zkynet.framework.record import CONTEXT, Context, entered
 from zkynet.optim import Optimizer
 from zkynet.optim.optimizer import Part
@@ -129,7 +130,7 @@ class _Plan:
         self.before = dict(optimizer.state)
         self.xp: Any = None
         homes = {backends.backend_of(p._value) for p in self.parameters.values()}
-        self.compiles = homes != {None} and all(_compiles(xp) for xp in homes if xp is not None)
+        self.compiles = homes != {None} and all(compiles(xp) for xp in homes if xp is not None)
         if self.compiles:
             self.xp = backends.common_backend([xp for xp in homes if xp is not None])
             self.add([*model.named_states().values(), *self.frozen])
@@ -232,7 +233,7 @@ class _Program:
         numbers = optimizer._numbers(self.parts, step)
         places = self.places = optimizer._places(self.parts)
         kept = [p._value for p in self.owned] + [optimizer.state[slot][name] for slot, name in places]
-        _give_away(self.xp, kept)
+        give_away(self.xp, kept)
         read = [self.xp.asarray(p._value) for p in self.others]
         counters = np.array([g.value for g in self.generators], np.uint64) if self.generators else ()
         value, new = self.compiled(kept, read, numbers, counters, batch)
@@ -326,10 +327,6 @@ def _lent(possessions: list[Any], arrays: list[Any]) -> Iterator[None]:
 # ---- arrays ----
 
 
-def _compiles(xp: Any) -> bool:
-    return xp.compile(_compiles) is not _compiles
-
-
 def _argument(xp: Any, i: int, x: Any) -> Any:
     """An argument of the step as an array of the model's backend."""
     if isinstance(x, Tensor) and x.record is None:
@@ -349,17 +346,3 @@ def _check_array(name: str, possession: Any) -> None:
             "  expected: arrays in all Parameters and States: a compiled number would no longer be a weak one\n"
             "Give it an array of shape () and of the model's dtype."
         )
-
-
-def _references(items: list[Any], i: int) -> int:
-    return sys.getrefcount(items[i])
-
-
-_OWNED = _references([object()], 0) + 1  # what is counted for an array of its owner that stands in a list besides
-
-
-def _give_away(xp: Any, arrays: list[Any]) -> None:
-    """Replace arrays that somebody besides their owner holds by copies: a program destroys what it gets."""
-    for i in range(len(arrays)):
-        if _references(arrays, i) > _OWNED:
-            arrays[i] = xp.asarray(arrays[i], copy=True)
