@@ -35,10 +35,10 @@ def recorded(model, loss, *batch):
     compiled(*batch)
     assert compiled.eager_because is None, compiled.eager_because
     (variant,) = [variant for variants in compiled._variants.values() for variant in variants]
-    variant.call[:] = batch
     ready = variant.replay.root
     arguments = [value for value, source in ready.inputs if isinstance(source, Argument)]
-    return ready.program, [source.read() for _, source in ready.inputs], arguments
+    arrays = [batch[source.i] if isinstance(source, Argument) else source.read() for _, source in ready.inputs]
+    return ready.program, arrays, arguments
 
 
 def classify(model, x, t):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import warnings
 
 import numpy as np
@@ -303,3 +305,33 @@ def test_code_that_asks_for_the_exact_type_runs_eagerly():
     compiled = zk.compile(f)
     with pytest.warns(UserWarning, match="isinstance"):
         np.testing.assert_array_equal(compiled(np.ones(2)), [2.0, 2.0])
+
+
+def test_threads_that_change_places_all_the_time_get_their_own_answers():
+    f = zk.compile(lambda x: x * 2 + 1)
+    given = [np.full(3, float(k)) for k in range(8)]
+    f(given[0])
+    wrong, before = [], sys.getswitchinterval()
+
+    def work(k):
+        wrong.extend(k for _ in range(1000) if f(given[k])[0] != 2 * k + 1)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong and not f.retraces
+
+
+def test_a_history_from_outside_is_not_lost():
+    model = nn.Linear(3, 1, 0, dtype="float64")
+    x = np.arange(3.0)[None]
+    loss = zk.compile(lambda y: op.sum(op.square(y)))
+    with pytest.warns(UserWarning, match="history outside"):
+        found = zk.gradients(loss(model(x)), [model.weight])
+    np.testing.assert_array_equal(found[0], zk.gradients(loss.function(model(x)), [model.weight])[0])

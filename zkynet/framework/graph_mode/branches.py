@@ -213,7 +213,6 @@ class Stretch:
 
     def __init__(self, node: Node):
         self.steps: list[Step] = []
-        self.checks = 0
         while True:
             self.steps += node.steps
             if isinstance(node.end, Leaf) or len(node.children) != 1:
@@ -221,7 +220,6 @@ class Stretch:
             [(outcome, child)] = node.children.items()
             guard: Any = node.end
             self.steps.append(Step("expect", (guard.value, guard.reader, outcome, guard.place), {}, None, guard.place))
-            self.checks += 1
             node = child
         end: Any = node.end if isinstance(node.end, Leaf) else node
         self.end = end

@@ -83,7 +83,6 @@ class Variant:
 
     def __init__(self, surroundings: Any, title: str):
         self.surroundings, self.title = surroundings, title
-        self.call: list[Any] = []  # the arrays of the call that runs
         self.tree = Tree()
         self.replay: Replay | None = None
         self.shared: list[tuple[int, Any]] = []  # arguments that the function reads elsewhere, too: at these places
@@ -92,16 +91,10 @@ class Variant:
         self.tries = 0
         self.replays, self.seconds = 0, 0.0
 
-    def run(self, call: Call) -> Any:
-        """Replay with these arguments."""
-        start = time.perf_counter()
-        self.call[:] = call.arrays
-        try:
-            return self.replay.run()  # type: ignore[union-attr]
-        finally:
-            self.call.clear()
-            self.replays += 1
-            self.seconds += time.perf_counter() - start
+    def took(self, seconds: float) -> None:
+        """Note one replay more."""
+        self.replays += 1
+        self.seconds += seconds
 
 
 class Compiled:
@@ -131,17 +124,24 @@ class Compiled:
             return self.function(*args, **kwargs)
         call = Call(args, kwargs)
         variant = self._known(call)
-        if variant is not None and variant.replay is not None:
+        if variant is not None and (replay := variant.replay) is not None:
+            start = time.perf_counter()
             try:
-                return variant.run(call)
+                leaf, outputs = replay.compute(call.arrays)
             except UnexpectedError as error:
                 self.retraces.append(str(error))
             except MovedError as error:
                 self.retraces.append(str(error))
                 variant.tree, variant.replay = Tree(), None
+            except MemoryError:  # an update may have begun: the one step that writes in place, and the last
+                raise
             except Exception as error:  # nothing has changed yet; the function tells where, or deals with it
                 self.retraces.append(f"a replay raised {type(error).__name__}: {error}")
                 return self.function(*args, **kwargs)
+            else:
+                result = replay.leave(leaf, outputs)
+                variant.took(time.perf_counter() - start)
+                return result
         try:
             return self._record(variant, call, args, kwargs)
         finally:
@@ -190,12 +190,7 @@ class Compiled:
 
     def walk(self, run: Callable[[Any, list[Any]], Any], args: tuple, kwargs: dict[str, Any]) -> None:
         """``run(program, arrays)`` for the programs of a call with these arguments; ValueError where none is known."""
-        variant = self._variant(args, kwargs)
-        variant.call[:] = Call(args, kwargs).arrays
-        try:
-            variant.replay.walk(run)
-        finally:
-            variant.call.clear()
+        self._variant(args, kwargs).replay.walk(run, Call(args, kwargs).arrays)
 
     def __zkynet_guard__(self) -> tuple:
         """What another compiled function depends on, where it calls this one."""
@@ -218,7 +213,9 @@ class Compiled:
             shares = all([place.read() is call.arrays[i] for i, place in variant.shared])
             if shares and variant.surroundings.changed() is None:
                 return variant
-        self.retraces.append(str(found[-1].surroundings.changed()))
+        self.retraces.append(
+            found[-1].surroundings.changed() or "an argument is no longer the array that is read elsewhere"
+        )
         return None
 
     def _record(self, variant: Variant | None, call: Call, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -284,14 +281,11 @@ class Recording:
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The function's result; the variant has one more path then."""
         tape, variant = self.tape, self.variant
-        variant.call[:] = self.call.arrays
         names = _argument_names(self.compiled.function, args, kwargs)
         stand_ins = {
-            id(x): tape.input(Argument(i, names.get(id(x), f"argument_{i}"), variant.call))
+            id(x): tape.argument(Argument(i, names.get(id(x), f"argument_{i}")), x)
             for i, x in enumerate(self.call.arrays)
         }
-        for x in self.call.arrays:
-            tape.known(x, stand_ins[id(x)])
         places = variant.surroundings.places()
         variant.shared = [(i, places[id(x)]) for i, x in enumerate(self.call.arrays) if id(x) in places]
         args, kwargs = pytree.map_tree(lambda x: _stand_in(x, stand_ins), (args, kwargs), _is_whole)
@@ -304,7 +298,6 @@ class Recording:
                 returned = self.compiled.function(*args, **kwargs)
         finally:
             TAPE.reset(token)
-            variant.call.clear()
             for undo in reversed(tape.undo):
                 undo()
         if tape.refusal is not None:
@@ -420,6 +413,8 @@ def _result_of(returned: Any, tape: Tape) -> tuple[Callable[[list], Any], list[A
     makers: list[Any] = []
     for leaf in leaves:
         x = leaf._value if type(leaf) is Tensor else leaf
+        if type(leaf) is Tensor and leaf.record is not None:
+            raise NotRecordableError("it returns a Tensor with a history outside of it, which a replay would lose")
         if isinstance(leaf, Tensor) and type(leaf) is not Tensor:
             raise NotRecordableError(f"it returns a {type(leaf).__name__}")
         if not isinstance(x, tape.recorder.array_type) and not _is_whole(x) and backends.backend_of(x) is not None:

@@ -317,9 +317,6 @@ class RecordingBackend:
     def owns(self, x: Any) -> bool:
         return isinstance(x, self.array_type)
 
-    def is_recorded(self, x: Any) -> bool:
-        return True
-
     def is_traced(self, x: Any) -> bool:
         """Whether checks that read values are left out: on libraries that compile a program whole."""
         return self._compiles

@@ -48,6 +48,7 @@ class Ready:
         outputs = self.end.outputs if stretch.is_leaf else [self.end.end.value, *self.passed]
         recorded = Program(backend, read, stretch.steps, outputs, constants)
         self.program = optimized(recorded, settings.off & PASSES.keys())
+        self.moves = not backend.is_host and not compiles(backend)  # a library that compiles takes host arrays itself
         self.children: dict[Any, Ready] = {}
         self.nbytes = 0
         self.generated: Generated | None = None
@@ -119,16 +120,19 @@ class Replay:
             self._root = self._ready(Stretch(self.tree.root))
         return self._root
 
-    def run(self) -> Any:
-        """One replay with the inputs as they are now: the function's result.
+    def compute(self, call: list[Any]) -> tuple[Leaf, Any]:
+        """One replay with the arrays of a call, and all other inputs as they are now: a leaf, and its outputs.
 
         UnexpectedError where a value asks for a path that is not recorded yet; nothing has changed then.
         """
         self.tree.clock[0] += 1
-        ready, arrays = self._down(lambda ready, arrays: ready.function(arrays))
+        ready, arrays = self._down(lambda ready, arrays: ready.function(arrays), call)
         with HOST.errstate():
-            outputs = ready.function(arrays)
-        leaf: Leaf = ready.end
+            return ready.end, ready.function(arrays)
+
+    @staticmethod
+    def leave(leaf: Leaf, outputs: Any) -> Any:
+        """Put in place what a replay leaves behind; the function's result."""
         count = len(leaf.results)
         result = leaf.rebuild(outputs[:count])
         for (sink, _), array in zip(leaf.sinks, outputs[count:], strict=True):
@@ -137,22 +141,22 @@ class Replay:
             effect()
         return result
 
-    def walk(self, run: Callable[[Program, list[Any]], Any]) -> None:
+    def walk(self, run: Callable[[Program, list[Any]], Any], call: list[Any]) -> None:
         """``run(program, arrays)`` for one stretch after the other, in place of what they are compiled to."""
         self.tree.clock[0] += 1
-        ready, arrays = self._down(lambda ready, arrays: run(ready.program, arrays))
+        ready, arrays = self._down(lambda ready, arrays: run(ready.program, arrays), call)
         run(ready.program, arrays)
 
-    def _down(self, run: Callable[[Ready, list[Any]], Any]) -> tuple[Ready, list[Any]]:
+    def _down(self, run: Callable[[Ready, list[Any]], Any], call: list[Any]) -> tuple[Ready, list[Any]]:
         """Run all stretches down to a leaf; the leaf, and its inputs, held by nobody else."""
         above: dict[Value, Any] = {}
         ready = self.root
         while not ready.stretch.is_leaf:
             with HOST.errstate():
-                outputs = run(ready, _read(ready, above))
+                outputs = run(ready, _read(ready, above, call))
             above.update(zip(ready.passed, outputs[1:], strict=True))
             ready = self._next(ready, outputs[0])
-        return ready, _read(ready, above)
+        return ready, _read(ready, above, call)
 
     def _next(self, ready: Ready, decides: Any) -> Ready:
         """The stretch that a fork leads to."""
@@ -184,16 +188,16 @@ class Replay:
         return list(ready.children.values())
 
 
-def _read(ready: Ready, above: dict[Value, Any]) -> list[Any]:
+def _read(ready: Ready, above: dict[Value, Any], call: list[Any]) -> list[Any]:
     """The inputs of a stretch; MovedError where one is not what it was."""
     arrays = []
-    xp = ready.program.xp
-    moves = not xp.is_host and not compiles(xp)  # a library that compiles takes host arrays itself
     for value, source in ready.inputs:
         if source is None:
             array = above[value]
         else:
-            array = xp.asarray(source.read()) if moves else source.read()
+            array = call[source.i] if type(source) is Argument else source.read()
+            if ready.moves:
+                array = ready.program.xp.asarray(array)
             if array.shape != value.shape or array.dtype != value.dtype:
                 raise MovedError(f"{source}: {value.dtype} {value.shape} -> {array.dtype} {tuple(array.shape)}")
         arrays.append(array)

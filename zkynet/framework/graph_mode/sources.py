@@ -38,16 +38,13 @@ class Source:
 
 
 class Argument(Source):
-    """The array number ``i`` among the arguments. ``call`` holds the arrays of the call that runs."""
+    """The array number ``i`` among the arguments: each call brings its own, many may run at once."""
 
-    __slots__ = ("call", "i")
+    __slots__ = ("i",)
 
-    def __init__(self, i: int, name: str, call: list):
+    def __init__(self, i: int, name: str):
         super().__init__("argument", name, i)
-        self.i, self.call = i, call
-
-    def read(self) -> Any:
-        return self.call[self.i]
+        self.i = i
 
 
 class Possessed(Source):

@@ -51,9 +51,8 @@ class Guard:
 class Tape:
     """What one recording writes down.
 
-    ``items`` are Steps and Guards in order; ``sources`` says where the inputs come from, by their Values; ``constants``
-    holds arrays that were made of Python numbers; ``writes`` what is left in possessions and optimizers at the end, by
-    the sink; ``effects`` functions to call behind a replay. ``values`` numbers the Values.
+    ``items`` are Steps and Guards in order; ``constants`` holds arrays that were made of Python numbers; ``writes``
+    what is left in possessions and optimizers at the end, by the sink; ``effects`` functions to call behind a replay.
     """
 
     def __init__(self, inner: Any, recorder: Any, tree: Any, places: dict[int, Any], met: dict[int, Any]):
@@ -78,11 +77,22 @@ class Tape:
     def input(self, source: Source) -> Any:
         """The RecordedArray of a source, the same one every time."""
         found = self._arrays.get(source.key)
+        return self._begun(source, source.read()) if found is None else found
+
+    def argument(self, source: Source, x: Any) -> Any:
+        """The RecordedArray of an argument, the array ``x``, wherever that comes in."""
+        found = self._arrays.get(("array", id(x)))
         if found is None:
-            array = self._at_home(source.read())
-            found = self._arrays[source.key] = self.recorder.array_type(array, self.tree.input(source, array), self)
-            self._alive.append(source)
+            found = self._arrays["array", id(x)] = self._standing_for(x, self._begun(source, x))
+            self._alive.append(x)
         return found
+
+    def _begun(self, source: Source, x: Any) -> Any:
+        array = self._at_home(x)
+        recorded = self.recorder.array_type(array, self.tree.input(source, array), self)
+        self._arrays[source.key] = recorded
+        self._alive.append(source)
+        return recorded
 
     def _at_home(self, x: Any) -> Any:
         """``x`` as an array of the inner backend, which host arrays follow."""
@@ -114,11 +124,6 @@ class Tape:
     def born(self, possession: Any) -> None:
         """A possession was made inside: every run makes another one."""
         self._born[id(possession)] = possession
-
-    def known(self, x: Any, recorded: Any) -> None:
-        """``x``, an array of an argument, is this recorded one wherever it comes in."""
-        self._arrays["array", id(x)] = self._standing_for(x, recorded)
-        self._alive.append(x)
 
     def _standing_for(self, x: Any, recorded: Any) -> Any:
         self._originals[recorded.value] = x
