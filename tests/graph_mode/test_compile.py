@@ -300,6 +300,18 @@ def test_too_many_paths_go_on_eagerly_and_say_so_once():
             same(f(X + k), (X + k) * (X + k)[0])
     assert len(caught) == 1
     assert "4 different paths" in f.explain()
+    assert "Python numbers" not in f.eager_because
+
+
+def test_a_number_that_varies_is_told_to_come_as_an_array():
+    f = zk.compile(lambda x, rate: x * rate, max_paths=4)
+    with pytest.warns(UserWarning, match=r"differ in Python numbers.*\n.*np.asarray\(number, x.dtype\)"):
+        for k in range(6):
+            same(f(X, k / 4), X * (k / 4))
+    f = zk.compile(lambda x, rate: x * rate, max_paths=4)
+    for k in range(6):
+        same(f(X, np.asarray(k / 4)), X * (k / 4))
+    assert f.eager_because is None
 
 
 # ---- where it stands ----

@@ -6,6 +6,7 @@ import inspect
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial, update_wrapper
@@ -30,7 +31,8 @@ from .tape import Lent, NotRecordableError, OtherBackendError, Tape
 MAX_PATHS = 32  # recorded for one function; beyond that it runs eagerly
 SWITCHES = frozenset((*PASSES, "buffers", "chains", "numbers", "lanes"))  # what ``off`` may name
 MAX_TRIES = 3  # recordings in a row that may each have a reason of their own to be made again
-_STATIC = (int, float, complex, bool, str, bytes, type(None))
+_NUMBERS = (int, float, complex)
+_STATIC = (*_NUMBERS, bool, str, bytes, type(None))
 
 
 class Call:
@@ -243,7 +245,7 @@ class Compiled:
             if self._changes > MAX_TRIES:
                 self._give_up(f"it changes what it reads itself, in every call ({changes})")
             elif sum([v.tree.paths for vs in self._variants.values() for v in vs]) > self.max_paths:
-                self._give_up(f"more than {self.max_paths} different paths were recorded")
+                self._give_up(f"more than {self.max_paths} different paths were recorded{self._advice()}")
             return result
 
     def _recorded(self, variant: Variant, call: Call, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -261,6 +263,15 @@ class Compiled:
         result = self.function(*args, **kwargs)
         self._give_up(reason)  # only where the function itself runs
         return result
+
+    def _advice(self) -> str:
+        """What to do where most of the calls differ in nothing but Python numbers; otherwise nothing."""
+        if max(Counter(map(_without_numbers, self._variants)).values()) <= self.max_paths / 2:
+            return ""
+        return (
+            "\n  most of them differ in Python numbers among the arguments: each number is a recording of its own"
+            "\n  give a number that varies as an array without axes, np.asarray(number, x.dtype): it is an input then"
+        )
 
     def _give_up(self, reason: str) -> None:
         self.eager_because = reason
@@ -397,6 +408,11 @@ def _inside(x: Any) -> Any:
 
 def _is_whole(x: Any) -> bool:
     return isinstance(x, (Function, Input))
+
+
+def _without_numbers(key: tuple) -> tuple:
+    """What tells one kind of call from another, less the values of Python numbers: they stand behind their type."""
+    return tuple([None if type(before) is type and before in _NUMBERS else x for before, x in zip((None, *key), key)])
 
 
 def _stand_in(x: Any, stand_ins: dict[int, Any]) -> Any:
