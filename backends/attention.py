@@ -14,7 +14,7 @@ class Attention:
     def below_top(self, x, axis):
         """x less its largest entry over ``axis``, which may be infinite; NaN where infinities tie for it."""
         top = self.max(x, axis=axis, keepdims=True)
-        if not self.is_traced(top) and bool(self.all(self.isfinite(top))):
+        if not self.reads_wait and not self.is_traced(top) and bool(self.all(self.isfinite(top))):
             return x - top
         z = self.shifted(x, top)
         ties = self.sum(self.astype(z == 0, x.dtype), axis=axis, keepdims=True)

@@ -7,16 +7,15 @@ and ``take``. A backend overrides what its library does better, and a contract t
 """
 
 from contextlib import nullcontext
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
 from . import convolution, philox, standard
 from .contraction import contract
 from .errors import IndexOutOfBoundsError, MixedBackendsError, PrecisionError
-from .linalg import LinAlg
 from .portable import Portable
-from .special import Special
 
 PYTHON_NUMBERS = (bool, int, float, complex)
 _WEAK = {bool: np.dtype(bool), int: 0, float: 0.0, complex: 0j}
@@ -33,6 +32,7 @@ class Backend(Portable):
 
     is_host = False  # True for NumPy alone: the arrays live in the host's memory and can be written to
     is_mutable = False  # True where a rule has to borrow what it keeps of the caller's arrays, and copy views of them
+    reads_wait = False  # True where the host, to read a value, has to wait for all that the device still does
     linalg_raises = False  # True where the library itself raises on singular matrices
 
     def __init__(self, name, namespace, device=None):
@@ -51,10 +51,6 @@ class Backend(Portable):
         self.real_dtypes = frozenset(self.dtypes[name] for name in ("float32", "float64") if name in self.dtypes)
         for item in standard.CONSTANTS:
             setattr(self, item, getattr(np, item))
-        self.linalg = LinAlg(self)
-        self.special = self.special_functions()
-        if hasattr(namespace, "fft"):
-            self.fft = standard.extension(namespace.fft, standard.FFT)
         self._names: dict = {}
         self._kinds: dict = {}
         self._inexact: dict = {}
@@ -65,6 +61,25 @@ class Backend(Portable):
 
     def __reduce__(self):
         return _by_name, (self.name,)
+
+    # ---- the extensions: loaded when they are first asked for, as most programs need none ----
+
+    @cached_property
+    def linalg(self):
+        """The standard's linear algebra and ``linalg_extras``."""
+        from .linalg import LinAlg
+
+        return LinAlg(self)
+
+    @cached_property
+    def special(self):
+        """The special functions."""
+        return self.special_functions()
+
+    @cached_property
+    def fft(self):
+        """The standard's Fourier transforms, where the library has them."""
+        return standard.extension(self.namespace.fft, standard.FFT)
 
     # ---- which arrays, and the ways in and out ----
 
@@ -137,6 +152,12 @@ class Backend(Portable):
         """
         return f
 
+    # For libraries that run kernels: ``elementwise_kernel(inputs, outputs, operation, name)`` gives a function of
+    # arrays and numbers that runs the C text ``operation`` for each entry, and returns the tuple of its outputs;
+    # ``captured(run, arrays)`` does so for all that ``run(arrays)`` launches: see cupy_graph.py.
+    elementwise_kernel: Any = None
+    captured: Any = None
+
     def synchronize(self, x):
         """``x``, once the device has computed it."""
         return x
@@ -155,6 +176,8 @@ class Backend(Portable):
 
     def special_functions(self):
         """What ``xp.special`` is."""
+        from .special import Special
+
         return Special(self)
 
     # ---- dtypes ----

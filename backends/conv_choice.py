@@ -1,13 +1,14 @@
 """How NumPy does a convolution: the one place that chooses, and that says what it chose.
 
-Two ways: windows copied side by side (im2col), in ``numpy_conv``, for every convolution; and Winograd's, in
-``winograd``, for 3 x 3 kernels at stride 1 in float32 and float64, where it is faster. ``ZKYNET_WINOGRAD=0`` in the
-environment, which is read at every call, leaves the first alone. Entries that are not finite, or near overflow, send a
-call there as well.
+Three ways: windows copied side by side (im2col), in ``numpy_conv``, for every convolution; row by row of the kernel, in
+``row_conv``, where few channels meet in pictures that stay as wide; and Winograd's, in ``winograd``, for 3 x 3 kernels
+at stride 1 in float32 and float64, where it is faster. ``ZKYNET_WINOGRAD=0`` in the environment, which is read at every
+call, leaves the first two alone. Entries that are not finite, or near overflow, send a call there as well.
 
-The numbers below were measured on one core of an AMD Zen 5 (NumPy 2.4, OpenBLAS 0.3.31), each way against the other at
-32 to 512 channels, pictures of 7 to 56 and batches of 1 to 16: within them Winograd's way took 0.5 to 0.95 of the time,
-just outside of them 0.9 to 1.4, far outside several times as long.
+The numbers below were measured on one core of an AMD Zen 5 (NumPy 2.4, OpenBLAS 0.3.31), each way against windows. At
+32 to 512 channels, pictures of 7 to 56 and batches of 1 to 16 Winograd's way took 0.5 to 0.95 of the time within them,
+just outside 0.9 to 1.4, far outside several times as long. At 1 to 128 channels, pictures of 7 to 128 and kernels of 3
+to 7 row by row took 0.5 to 0.95 within them, just outside 0.8 to 1.6, far outside 3.
 """
 
 import os
@@ -21,6 +22,8 @@ _LEAST_CHANNELS, _LEAST_OUTPUTS = 48, 32  # fewer: the transforms cost more than
 _LEAST_TILES = {4: 48, 2: 128}  # fewer: transforming the kernel is not paid back
 _MOST_WASTE = 1.35  # what whole tiles may cover, per entry of the result
 _PREFERENCE = 1.2  # tiles of 4 x 4 are taken where they cover at most this much more than tiles of 2 x 2
+_MOST_LINES = 1 << 18  # entries of a picture's lines: larger ones leave the cache
+_MOST_PRODUCTS = 1 << 11  # inputs times outputs: where there are more, products take longer than copying
 _DTYPES = (np.dtype("float32"), np.dtype("float64"))  # never halves: their errors would be of the size of the result
 
 
@@ -41,6 +44,31 @@ def tile(images, inputs, outputs, out, kernel, stride, dilation, groups, dtype):
     return 4 if 4 in fits and waste[4] <= _PREFERENCE * waste[2] else fits[0]
 
 
+def conv_by_rows(shape, outputs, kernel, stride, padding, dilation, groups):
+    """Whether pictures of ``shape`` (N, C, H, W) are convolved row by row of the kernel, where Winograd's way is none.
+
+    What is copied for it grows with the channels that come in, what is added up with those that go out.
+    """
+    return outputs <= shape[1] and _rows_fit(shape, outputs, kernel, stride, padding, dilation, groups)
+
+
+def filter_by_rows(shape, outputs, kernel, stride, padding, dilation, groups):
+    """The same for the gradient of the filter."""
+    few = outputs <= shape[1] * kernel[-1]
+    return few and _rows_fit(shape, outputs, kernel, stride, padding, dilation, groups)
+
+
+def _rows_fit(shape, outputs, kernel, stride, padding, dilation, groups):
+    """Whether it is something that ``row_conv`` can do, and neither pictures nor products are large."""
+    if len(kernel) != 2 or kernel[0] == 1 or groups != 1 or set(stride) != {1}:
+        return False
+    (n, c, high, wide), reach = shape, [d * (k - 1) for d, k in zip(dilation, kernel)]
+    high += sum(padding[0])
+    if high <= reach[0] or sum(padding[1]) != reach[1]:  # no result, or one that is not as wide
+        return False
+    return n > 0 < c * kernel[1] * high * wide <= _MOST_LINES and c * outputs <= _MOST_PRODUCTS
+
+
 def backwards(out, kernel, stride, padding, dilation):
     """The padding with which the gradient by the input is a convolution with the flipped kernel; None where it is none.
 
@@ -52,18 +80,24 @@ def backwards(out, kernel, stride, padding, dilation):
 
 
 def chosen(operation, x_shape, w_shape, dtype, stride, padding, dilation, groups):
-    """How ``operation`` is done between finite arrays: "windows", "winograd 4x4" or "winograd 2x2".
+    """How ``operation`` is done between finite arrays: "windows", "rows", "winograd 4x4" or "winograd 2x2".
 
     ``operation`` is "conv", "conv_input" or "conv_filter"; the shapes are those of ``conv``'s x (N, C, *S) and
     w (O, C / groups, *K), without leading axes; the settings are tuples, padding one of pairs.
     """
     (n, c), o, kernel = x_shape[:2], w_shape[0], tuple(w_shape[2:])
     out, dtype = out_shape(x_shape[2:], kernel, stride, padding, dilation), np.dtype(dtype)
+    pictures, outputs, rows = tuple(x_shape), o, conv_by_rows
     if operation == "conv_input":
-        straight = backwards(out, kernel, stride, padding, dilation) is not None
-        m = tile(n, o, c, tuple(x_shape[2:]), kernel, stride, dilation, groups, dtype) if straight else 0
-    elif operation in ("conv", "conv_filter"):
-        m = tile(n, c, o, out, kernel, stride, dilation, groups, dtype)
-    else:
+        padding = backwards(out, kernel, stride, padding, dilation)
+        if padding is None:
+            return "windows"
+        pictures, outputs, out = (n, o, *out), c, tuple(x_shape[2:])
+    elif operation == "conv_filter":
+        rows = filter_by_rows
+    elif operation != "conv":
         raise ValueError(f'operation must be "conv", "conv_input" or "conv_filter", got {operation!r}')
-    return f"winograd {m}x{m}" if m else "windows"
+    m = tile(n, pictures[1], outputs, out, kernel, stride, dilation, groups, dtype)
+    if m:
+        return f"winograd {m}x{m}"
+    return "rows" if rows(pictures, outputs, kernel, stride, padding, dilation, groups) else "windows"

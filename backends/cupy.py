@@ -5,12 +5,14 @@ and fails at the first allocation, so ``load`` makes one. Sums by atomic additio
 order. TF32 is off unless CUPY_TF32=1 stands in the environment.
 """
 
+from functools import cache
+
 import cupy
 import cupyx
 import numpy as np
 from array_api_compat import cupy as compat
 
-from . import cupy_conv, philox
+from . import cupy_conv, cupy_graph, philox
 from .base import Backend, _prod, split_updates
 from .cupy_special import CupySpecial
 from .errors import BackendNotAvailable
@@ -55,6 +57,7 @@ class CupyBackend(Mutable, Backend):
     """
 
     linalg_raises = True
+    reads_wait = True
 
     def __init__(self):
         super().__init__("cupy", compat)
@@ -96,6 +99,14 @@ class CupyBackend(Mutable, Backend):
 
     def special_functions(self):
         return CupySpecial(self)
+
+    # ---- for graph mode ----
+
+    def elementwise_kernel(self, inputs, outputs, operation, name):
+        return _kernel(inputs, outputs, operation, name)
+
+    def captured(self, run, arrays):
+        return cupy_graph.CapturedGraph(run, arrays)
 
     # ---- who may change an array ----
 
@@ -156,6 +167,16 @@ class CupyBackend(Mutable, Backend):
             start = philox.word(self, counter) if isinstance(counter, int) else counter.reshape(1)
             _PHILOX(start, *[np.uint64(int(k) & 0xFFFFFFFFFFFFFFFF) for k in key], bits, size=blocks)
         return bits[:n]
+
+
+@cache
+def _kernel(inputs, outputs, operation, name):
+    """CuPy's kernel, without contraction: ``a * b + c`` rounds twice, as it does in two kernels."""
+    preamble = "#include <cupy/float16.cuh>" if "float16" in operation else ""  # CuPy looks at the parameters alone
+    options = ("--fmad=false",)
+    return cupy.ElementwiseKernel(
+        inputs, outputs, operation, name, preamble=preamble, options=options, return_tuple=True
+    )
 
 
 def _solve(a, b):

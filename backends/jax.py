@@ -11,6 +11,7 @@ from . import jax_linalg
 from .base import Backend, _around, host_array
 from .errors import PrecisionError
 from .jax_pooling import JaxPooling
+from .jax_recurrent import JaxRecurrent
 from .jax_special import JaxSpecial
 from .philox import check_counter
 
@@ -26,7 +27,7 @@ def load() -> "JaxBackend":
     return JaxBackend()
 
 
-class JaxBackend(JaxPooling, Backend):
+class JaxBackend(JaxPooling, JaxRecurrent, Backend):
     """JAX on its default device. Matrix products run in full precision: TF32 is off."""
 
     def __init__(self):

@@ -5,6 +5,7 @@ writes in place; inside a compiled function, where no value can be read, iterati
 """
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -23,8 +24,7 @@ _PADE = {  # coefficients of the numerator of the Pade approximant of exp, and h
 _SQUARINGS = 24  # in a compiled function: up to a norm of 9e7
 _ROOT_STEPS = 14  # in a compiled function
 _ROOTS = 7  # in a compiled function: for eigenvalues within a factor of exp(32) of 1
-_LOG_RADIUS = 0.26  # where the eight nodes below give the logarithm to double precision
-_NODES, _WEIGHTS = ((np.polynomial.legendre.leggauss(8)[0] + 1) / 2, np.polynomial.legendre.leggauss(8)[1] / 2)
+_LOG_RADIUS = 0.26  # where eight nodes give the logarithm to double precision
 
 
 class Extras:
@@ -196,11 +196,18 @@ class Extras:
                 break
         e = x - one
         total = xp.zeros_like(e)
-        for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
+        for node, weight in _gauss():
             total = total + weight * self.solve(one + node * e, e)
         lost = ~(one_norm(xp, e) <= _LOG_RADIUS)
         total = xp.where(lost, xp.full((), math.nan, dtype=total.dtype), total)
         return total * xp.astype(factor, total.dtype)
+
+
+@cache
+def _gauss():
+    """Pairs (node, weight) of Gauss and Legendre's quadrature on [0, 1], made late: NumPy loads ten files for it."""
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    return tuple(zip(((nodes + 1) / 2).tolist(), (weights / 2).tolist(), strict=True))
 
 
 def _no_root(x) -> LinAlgError:

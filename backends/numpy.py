@@ -4,12 +4,10 @@ import ctypes
 import math
 import os
 import sys
-import zlib
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
-from . import numpy_conv
 from .base import Backend, host_array, split_updates
 from .errors import IndexOutOfBoundsError, MutationError
 from .mutable import Mutable
@@ -17,8 +15,6 @@ from .numpy_attention import NumpyAttention
 from .numpy_entrywise import NumpyEntrywise
 from .numpy_pooling import NumpyPooling
 from .numpy_recurrent import NumpyRecurrent
-from .numpy_special import NumpySpecial
-from .numpy_update import held_alone, update_in_blocks
 from .philox import check_counter
 
 KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
@@ -26,7 +22,7 @@ _SELECT_BY_BITS = 1024  # from this many elements on, masking the bits is faster
 _COPY_BYTES = 1 << 20  # borrowed arrays up to this size are copied, larger ones fingerprinted
 _UPDATE_BLOCK = 1 << 18  # entries of each array that an optimizer's rule works on at a time: see numpy_update.py
 _SMALL = 1 << 12  # entries
-_ONE_SUM = 1 << 13  # below this many entries the ufunc alone is as fast
+_ONE_SUM = 1 << 14  # below this many entries the ufunc alone is as fast
 _SHORT = 1 << 10  # entries of a row: longer ones are summed in pairs, which keeps more digits
 _SPREAD = 1 << 13  # up to this many indices are written out for all rows, more are used row by row
 _BITS = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)} | {
@@ -83,6 +79,8 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, NumpyRecurrent,
         return x.astype(dtype, copy=copy)
 
     def special_functions(self):
+        from .numpy_special import NumpySpecial
+
         return NumpySpecial(self)
 
     def errstate(self):
@@ -116,13 +114,20 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, NumpyRecurrent,
     def own(self, x):
         return np.array(x)
 
+    @cached_property
+    def _updates(self):  # not an import a call: half a microsecond, twice a step
+        from . import numpy_update
+
+        return numpy_update
+
     def hand_over(self, items):
+        held_alone = self._updates.held_alone
         for i in range(len(items)):
             if type(items[i]) is np.ndarray and not held_alone(items, i):
                 items[i] = items[i].copy()
 
     def update_in_blocks(self, rule, groups, scalars):
-        return update_in_blocks(self, rule, groups, scalars, _UPDATE_BLOCK)
+        return self._updates.update_in_blocks(self, rule, groups, scalars, _UPDATE_BLOCK)
 
     # ---- what NumPy wraps in Python, called directly: a microsecond each, in every step ----
 
@@ -211,15 +216,19 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, NumpyRecurrent,
     def relu(self, x):
         return np.maximum(x, x.dtype.type(0))
 
-    def multiply_no_nan(self, g, d):
+    def multiply_no_nan(self, g, d, out=None):
+        if out is not None and np.isfinite(_squares(d)):  # looked at first: out may be g or d
+            return np.multiply(g, d, out=out)
         product = g * d
-        if not _has_nan(product):
+        if _has_nan(product):
+            hole = np.logical_and(np.equal(g, 0), ~np.isfinite(d))
+            if product.ndim == 0:
+                return product.dtype.type(0) if hole else product
+            np.copyto(product, 0, where=hole)
+        if out is None:
             return product
-        hole = np.logical_and(np.equal(g, 0), ~np.isfinite(d))
-        if product.ndim == 0:
-            return product.dtype.type(0) if hole else product
-        np.copyto(product, 0, where=hole)
-        return product
+        np.copyto(out, product)
+        return out
 
     def select(self, mask, g):
         bits = _BITS.get(g.dtype)
@@ -299,13 +308,19 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, NumpyRecurrent,
     # ---- convolution and random numbers ----
 
     def _conv(self, x, w, stride, padding, dilation, groups):
-        return numpy_conv.conv(x, w, stride, padding, dilation, groups)
+        from .numpy_conv import conv
+
+        return conv(x, w, stride, padding, dilation, groups)
 
     def _conv_input(self, g, w, input_shape, stride, padding, dilation, groups):
-        return numpy_conv.conv_input(g, w, input_shape, stride, padding, dilation, groups)
+        from .numpy_conv import conv_input
+
+        return conv_input(g, w, input_shape, stride, padding, dilation, groups)
 
     def _conv_filter(self, x, g, kernel_shape, stride, padding, dilation, groups):
-        return numpy_conv.conv_filter(x, g, kernel_shape, stride, padding, dilation, groups)
+        from .numpy_conv import conv_filter
+
+        return conv_filter(x, g, kernel_shape, stride, padding, dilation, groups)
 
     def random_bits(self, key, counter, n):
         check_counter(counter)
@@ -374,6 +389,13 @@ def _add_rows(total, index, updates):
             np.add.at(one.reshape(-1), index, part.reshape(-1))
 
 
+def _checksum(array) -> int:
+    """The CRC of an array's bytes."""
+    import zlib
+
+    return zlib.crc32(np.ascontiguousarray(array))
+
+
 class Fingerprint:
     """What tells whether the caller has changed a large array that he lent: a checksum of its bytes."""
 
@@ -381,11 +403,11 @@ class Fingerprint:
 
     def __init__(self, array):
         self.array = array
-        self.checksum = zlib.crc32(np.ascontiguousarray(array))
+        self.checksum = _checksum(array)
 
     def changed(self) -> bool:
         """Whether the array differs from what it was."""
-        return zlib.crc32(np.ascontiguousarray(self.array)) != self.checksum
+        return _checksum(self.array) != self.checksum
 
     def check(self, what="an input") -> None:
         """MutationError where the array has changed."""

@@ -1,6 +1,7 @@
 """Convolution on NumPy: windows copied side by side (im2col), a few images at a time, to stay in cache, and BLAS.
 
-Where ``conv_choice`` finds Winograd's way the faster one, and the numbers allow it, that is taken.
+Where ``conv_choice`` finds another way the faster one, that is taken: row by row of the kernel, or Winograd's, if the
+numbers allow it.
 """
 
 import math
@@ -8,9 +9,10 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from . import winograd
-from .conv_choice import backwards, tile
+from . import row_conv, winograd
+from .conv_choice import backwards, conv_by_rows, filter_by_rows, tile
 from .convolution import out_shape
+from .row_conv import shift_rows, shifts
 
 _size = math.prod  # of a shape
 
@@ -27,6 +29,8 @@ def conv(x, w, stride, padding, dilation, groups):
     m = tile(n, x.shape[1], o, out, kernel, stride, dilation, groups, x.dtype)
     if m and winograd.tame(x, w):
         return winograd.conv(x, w, padding, m)
+    if conv_by_rows(x.shape, o, kernel, stride, padding, dilation, groups):
+        return row_conv.conv(x, w, padding, dilation)
     matrix = w.reshape(groups, o // groups, _size(w.shape[1:]))
     y = np.empty((n, groups, o // groups, _size(out)), np.result_type(x, w))
     for images, spots, columns in _columns(x, kernel, out, stride, padding, dilation, groups):
@@ -40,6 +44,8 @@ def conv_filter(x, g, kernel_shape, stride, padding, dilation, groups):
     m = tile(n, x.shape[1], o, out, kernel, stride, dilation, groups, x.dtype)
     if m and winograd.tame(x, g):
         return winograd.conv_filter(x, g, padding, m)
+    if filter_by_rows(x.shape, o, kernel, stride, padding, dilation, groups):
+        return row_conv.conv_filter(x, g, kernel_shape, padding, dilation)
     g = g.reshape(n, groups, o // groups, _size(out))
     sides = (_size(kernel_shape[1:]), o // groups)
     turned = 1 < sides[1] <= min(_FEW_OUTPUTS, sides[0])  # BLAS is faster with the long side first
@@ -54,13 +60,16 @@ def conv_input(g, w, input_shape, stride, padding, dilation, groups):
     """``Backend.conv_input`` without leading axes: the columns' cotangent, added into place offset by offset.
 
     At stride 1 it is also the convolution with the flipped kernel, which is faster where it has few more channels, and
-    where Winograd's way is.
+    where that goes row by row or Winograd's way.
     """
-    n, o, kernel, out = g.shape[0], w.shape[0], w.shape[2:], g.shape[2:]
-    spatial = input_shape[2:]
+    n, c, *spatial = input_shape
+    o, kernel, out = w.shape[0], w.shape[2:], g.shape[2:]
     rest = backwards(out, kernel, stride, padding, dilation)
-    few = o <= 2 * input_shape[1]
-    if rest and (few or tile(n, o, input_shape[1], spatial, kernel, stride, dilation, groups, g.dtype)):
+    if rest and (
+        o <= 2 * c
+        or conv_by_rows(g.shape, c, kernel, stride, rest, dilation, groups)
+        or tile(n, o, c, tuple(spatial), kernel, stride, dilation, groups, g.dtype)
+    ):
         return conv(g, _flipped(w, groups), stride, rest, dilation, groups)
     full = [s + before + after for s, (before, after) in zip(spatial, padding)]
     dtype = np.result_type(g, w)
@@ -105,7 +114,8 @@ def _columns(x, kernel, out, stride, padding, dilation, groups):
     full = [s + before + after for s, (before, after) in zip(x.shape[3:-1], padding[1:])]
     lines = np.zeros((images, c, kernel[-1], stride[0] * (rows - 1) + reach, *full, out[-1]), x.dtype)
     inside = [slice(b, b + s) for s, (b, _) in zip(x.shape[3:-1], padding[1:])]
-    shifts = list(_shifts(x.shape[-1], kernel[-1], out[-1], stride[-1], padding[-1][0], dilation[-1]))
+    moved = list(shifts(x.shape[-1], kernel[-1], out[-1], stride[-1], padding[-1][0], dilation[-1]))
+    as_runs = len(kernel) == 2 and stride[-1] == 1 and out[-1] == x.shape[-1]
     for first in range(0, max(1, out[0]), rows):
         count = min(rows, out[0] - first)
         top = first * stride[0] - padding[0][0]
@@ -116,9 +126,12 @@ def _columns(x, kernel, out, stride, padding, dilation, groups):
         spots = slice(first * _size(out[1:]), (first + count) * _size(out[1:]))
         for start in range(0, n, images):
             part = x[start : start + images, :, low:high]
-            for k, (target, source) in enumerate(shifts):
-                spot = (slice(len(part)), slice(None), k, slice(low - top, high - top), *inside, target)
-                lines[spot] = part[..., source]
+            spot = lines[: len(part), :, :, low - top : high - top]
+            if as_runs and low < high:
+                shift_rows(part, spot, moved)
+            else:
+                for k, (target, source) in enumerate(moved):
+                    spot[(slice(None), slice(None), k, slice(None), *inside, target)] = part[..., source]
             columns = windows[: len(part)].reshape(len(part), groups, inner, spots.stop - spots.start)
             yield slice(start, start + images), spots, columns
 
@@ -165,16 +178,6 @@ def _fitting(column_bytes, n, out):
     count = max(_LEAST_COLUMNS, _CACHE_BYTES // max(1, column_bytes))
     images = max(1, min(n, count // max(1, _size(out))))
     return images, max(1, min(out[0], -(-count // max(1, _size(out[1:])))))
-
-
-def _shifts(size, kernel, out, stride, before, dilation):
-    """For each offset k along an axis: the windows whose entry k is no padding, and where those entries stand."""
-    for k in range(kernel):
-        offset = k * dilation - before
-        first = max(0, -(offset // stride))
-        count = max(0, min(out, (size - 1 - offset) // stride + 1) - first)
-        begin = first * stride + offset
-        yield slice(first, first + count), slice(begin, begin + (count - 1) * stride + 1 if count else begin, stride)
 
 
 def _cut(offset, out, stride, dilation):

@@ -109,7 +109,7 @@ class Pooling:
                 part = x[spot]
                 better = ~(part <= best) & ~self.isnan(best) if floating else part > best
                 best = self.where(better, part, best)
-                number = (0 if which is None else which[spot]) + self.asarray(k * weight, dtype=self.int32)
+                number = (0 if which is None else which[spot]) + self.full((), k * weight, dtype=self.int32)
                 chosen = self.where(better, number, chosen)
             x, which, weight = best, chosen, weight * kernel[i]
         return x, which

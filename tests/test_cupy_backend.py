@@ -20,16 +20,8 @@ from zkynet.backends.errors import BackendNotAvailable, LinAlgError, MixedBacken
 @pytest.fixture(scope="module")
 def backend():
     """The CuPy backend on the stand-in, registered as CuPy's for the tests of this file."""
-    pytest.importorskip("array_api_compat", reason="CuPy's functions come by way of array_api_compat")
-    registry = ("_loaders", "_loaded", "_instances", "BACKEND_BY_TYPE")
-    before = {name: copy.copy(getattr(backends, name)) for name in registry}
-    backends._loaded.pop("cupy", None)
-    with standin_cupy.installed():
-        yield backends.get("cupy")
-    for name, kept in before.items():
-        found = getattr(backends, name)
-        found.clear()
-        found.extend(kept) if isinstance(found, list) else found.update(kept)
+    with standin_cupy.registered() as found:
+        yield found
 
 
 @pytest.fixture

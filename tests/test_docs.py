@@ -1,4 +1,4 @@
-"""The code on the pages of docs/ runs as it stands, block after block. (README.md and docs/backends.md: tests of their own.)"""
+"""The code on the pages of docs/ runs as it stands. README.md and docs/backends.md have tests of their own."""
 
 import re
 from pathlib import Path

@@ -1,5 +1,6 @@
 """What `import zkynet` loads, what a wheel contains, and that the command line starts. Each in a process of its own."""
 
+import ast
 import configparser
 import importlib.util
 import json
@@ -12,6 +13,7 @@ import zipfile
 import pytest
 
 import zkynet
+from zkynet.framework import cg, op
 
 # Prints the top-level names that MODULE adds to what Python and `import numpy` had loaded.
 LOADED_BY = """
@@ -21,6 +23,45 @@ before = set(sys.modules)
 importlib.import_module(sys.argv[1])
 added = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(json.dumps(sorted(added - set(sys.stdlib_module_names) - {"numpy"})))
+"""
+
+# What `import zkynet` loads. Everything else is loaded where it is used: a line more here makes every start slower.
+OF_BACKENDS = """attention base contraction convolution entrywise errors lazy mutable numpy numpy_attention
+    numpy_entrywise numpy_pooling numpy_recurrent philox pooling portable recurrent standard"""
+OF_THE_FRAMEWORK = """arraylike axes computation_graph function numpy_dispatch op operations operator pytree quick
+    record tensor_methods"""
+OF_THE_OPERATIONS = "comparison complex control dtypes elementwise indexing linalg shape"
+AT_ONCE = {
+    *("zkynet", "zkynet.backends", "zkynet.framework"),
+    *(f"zkynet.backends.{name}" for name in OF_BACKENDS.split()),
+    *(f"zkynet.framework.{name}" for name in OF_THE_FRAMEWORK.split()),
+    *(f"zkynet.framework.operations.{name}" for name in OF_THE_OPERATIONS.split()),
+}
+
+# Prints what `import zkynet` adds to what Python and `import numpy` had loaded, to the last module.
+ADDED = """
+import json, sys
+import numpy
+before = set(sys.modules)
+import zkynet
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+# Asks for each "module:name" alone, in a process in which `import zkynet` was all so far; prints those that fail.
+EACH_ALONE = """
+import importlib, os, sys, traceback
+import zkynet
+for asked in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        module, _, name = asked.partition(":")
+        try:
+            found = importlib.import_module(module)
+            getattr(found, name) if name else None
+        except BaseException:
+            print(asked, traceback.format_exc(), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
 """
 
 
@@ -36,6 +77,87 @@ def run(*command, cwd, **env):
 def test_loads_numpy_and_no_other_library(module, tmp_path):
     loaded = json.loads(run(sys.executable, "-c", LOADED_BY, module, cwd=tmp_path))
     assert loaded == ["zkynet"]
+
+
+def test_loads_no_more_than_every_program_needs(tmp_path):
+    added = set(json.loads(run(sys.executable, "-c", ADDED, cwd=tmp_path)))
+    assert {name for name in added if name.partition(".")[0] == "zkynet"} == AT_ONCE
+    # Loaded by NumPy at its first use, or costly parts of the standard library.
+    assert not {"numpy.fft", "numpy.polynomial", "dataclasses", "zlib", "inspect", "ast"} & added
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a copy of the process for each name")
+def test_each_name_and_each_file_of_the_framework_loads_alone(checkout, tmp_path):
+    """Whatever comes first: a ring of imports shows where the name that closes it is the first to be asked for."""
+    names = [f"{module.__name__}:{name}" for module in (zkynet, cg, op) for name in dir(module) if name[0] != "_"]
+    framework = checkout / "zkynet" / "framework"
+    files = [file.relative_to(checkout).with_suffix("") for file in framework.rglob("*.py") if file.stem != "__init__"]
+    asked = [*names, *(".".join(file.parts) for file in files)]
+    assert len(names) > 500 and len(files) > 100
+    assert run(sys.executable, "-c", EACH_ALONE, *asked, cwd=tmp_path) == ""
+
+
+def test_star_imports_bind_every_listed_name(tmp_path):
+    code = "from {0} import *; import {0} as m; missing = set(m.__all__) - set(globals()); assert not missing, missing"
+    for module in (zkynet, cg, op):
+        run(sys.executable, "-c", code.format(module.__name__), cwd=tmp_path)
+
+
+def test_type_checkers_see_what_op_exports(checkout):
+    """The stub has one line for each name of ``op.FAMILIES``, and no other."""
+    stub = ast.parse((checkout / "zkynet" / "framework" / "op" / "__init__.pyi").read_text())
+    seen = []
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("operations."):
+            seen += [(node.module.removeprefix("operations."), alias.name, alias.asname) for alias in node.names]
+        elif isinstance(node, ast.Assign):  # mult = elementwise.multiply: `import a as b` exports nothing in a stub
+            seen.append((node.value.value.id, node.value.attr, node.targets[0].id))
+    listed = [
+        (family, defined, exported or defined)
+        for family, names in op.FAMILIES.items()
+        for defined, _, exported in (name.partition(" as ") for name in names.split(", "))
+    ]
+    assert set(listed) - set(seen) == set(), "op/__init__.pyi lacks these lines"
+    assert set(seen) - set(listed) == set(), "op.FAMILIES lacks these names"
+    assert len(seen) == len(set(seen)) and len(listed) == len(set(listed)) == len({name for *_, name in listed})
+
+
+def test_names_are_loaded_once_by_the_names_they_are_given(tmp_path, monkeypatch):
+    package = tmp_path / "some_package"
+    package.mkdir()
+    homes = {".first": "one, two as second", ".": "first"}
+    table = f"from zkynet.backends import lazy\n__getattr__, __dir__, __all__ = lazy.exports(__name__, {homes})\n"
+    (package / "__init__.py").write_text(table)
+    (package / "first.py").write_text("one, two = object(), object()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("some_package")
+    assert "some_package.first" not in sys.modules and set(dir(module)) >= {"one", "second", "first"}
+    assert module.__all__ == ["one", "second", "first"]
+    assert module.one is module.first.one and module.second is module.first.two
+    assert vars(module)["one"] is module.one
+    for name in ("two", "nothing", "__wrapped__"):
+        with pytest.raises(AttributeError, match=f"module 'some_package' has no attribute '{name}'"):
+            getattr(module, name)
+
+
+def test_threads_that_ask_at_once_get_the_same(tmp_path):
+    code = """
+import random, threading
+import zkynet as zk
+from zkynet.framework import cg, op
+names = [(module, name) for module in (zk, cg, op) for name in module.__all__]
+start, found = threading.Barrier(6), []
+def ask(seed):
+    mine = random.Random(seed).sample(names, len(names))
+    start.wait()
+    found.append({(module.__name__, name): id(getattr(module, name)) for module, name in mine})
+threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
+for step in (threading.Thread.start, threading.Thread.join):
+    for thread in threads:
+        step(thread)
+assert len(found) == 6 and all(each == found[0] for each in found)
+"""
+    run(sys.executable, "-c", code, cwd=tmp_path)
 
 
 def test_loads_without_a_warning(tmp_path):

@@ -28,6 +28,7 @@ FRAMEWORK_ORDER = (
     "quick",
     "operator",
     "operations",
+    "op",
     "numpy_functions",
     "numpy_dispatch",
     "tensor_methods",

@@ -15,8 +15,8 @@ def public_operations():
     return {
         prefix + name
         for prefix, space in spaces.items()
-        for name, item in vars(space).items()
-        if isinstance(item, FunctionType) and not name.startswith("_")
+        for name in dir(space)
+        if isinstance(getattr(space, name), FunctionType) and not name.startswith("_")
     }
 
 

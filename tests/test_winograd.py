@@ -84,7 +84,7 @@ CHOICES = {
     ("conv", (1, 64, 8, 8), (64, 64, 3, 3)): "windows",  # four tiles do not pay for the kernel's transform
     ("conv", (64, 64, 5, 5), (64, 64, 3, 3)): "windows",  # tiles cover 6 x 6 or 8 x 8
     ("conv", (64, 16, 14, 14), (32, 16, 3, 3)): "windows",
-    ("conv", (8, 64, 28, 28), (16, 64, 3, 3)): "windows",
+    ("conv", (8, 64, 28, 28), (16, 64, 3, 3)): "rows",
     ("conv_input", (8, 64, 28, 28), (32, 64, 3, 3)): "windows",  # 32 channels come in, backwards
     ("conv_input", (8, 32, 28, 28), (64, 32, 3, 3)): "winograd 4x4",
     ("conv", (16, 64, 32, 32), (64, 64, 5, 5)): "windows",

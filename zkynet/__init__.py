@@ -4,37 +4,39 @@
 ``zk.use_backend`` chooses the array library.
 """
 
-import importlib
+from typing import TYPE_CHECKING
 
-from zkynet import errors as errors
-from zkynet.backends import available, use_backend
+from zkynet.backends import available, lazy, use_backend
 from zkynet.framework import cg as cg
 from zkynet.framework import op as op
-from zkynet.framework.computation_graph import (
-    Constant,
-    Generator,
-    Module,
-    Operator,
-    Parameter,
-    State,
-    Tensor,
-    Variable,
-    checkpoint,
-    custom_jvp,
-    custom_vjp,
-    detect_anomaly,
-    grad,
-    gradient_graph,
-    gradients,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    no_grad,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-)
+
+if TYPE_CHECKING:
+    from zkynet import errors as errors
+    from zkynet.framework.computation_graph import (
+        Constant,
+        Generator,
+        Module,
+        Operator,
+        Parameter,
+        State,
+        Tensor,
+        Variable,
+        checkpoint,
+        custom_jvp,
+        custom_vjp,
+        detect_anomaly,
+        grad,
+        gradient_graph,
+        gradients,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        no_grad,
+        stop_gradient,
+        value_and_grad,
+        vjp,
+    )
 
 __version__ = "0.1.0.dev0"
 
@@ -69,33 +71,18 @@ __all__ = [
     "vjp",
 ]
 
-
-def _repr_svg_(graph):
-    """A notebook shows the graph of a call as a drawing."""
-    return importlib.import_module("zkynet.visual").plot_cg(graph).svg
-
-
-cg.ModuleGraph._repr_svg_ = _repr_svg_  # type: ignore[attr-defined]  # here, because the framework knows no screen
-
 # Loaded when first asked for.
-_LAZY = frozenset(("data", "implicit", "io", "models", "nn", "numpy", "optim", "stats", "testing", "train", "visual"))
-_IMPLICIT = frozenset(
-    ("fixed_point", "fixed_quad", "linear_operator_solve", "minimize", "odeint", "quad", "root", "solve_ivp")
-)
-_GRAPH_MODE = frozenset(("compile", "export_numpy"))
-
-
-def __getattr__(name: str):
-    if name in _LAZY:
-        return importlib.import_module(f"zkynet.{name}")
-    if name in _IMPLICIT:
-        return getattr(importlib.import_module("zkynet.implicit"), name)
-    if name in _GRAPH_MODE:
-        return getattr(importlib.import_module("zkynet.framework.graph_mode"), name)
-    if name == "summary":
-        return importlib.import_module("zkynet.visual").summary
-    raise AttributeError(f"module 'zkynet' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*globals(), *_LAZY, *_IMPLICIT, *_GRAPH_MODE, "summary"})
+__getattr__, __dir__ = lazy.exports(
+    __name__,
+    {
+        ".": "data, errors, implicit, io, models, nn, numpy, optim, stats, testing, train, visual",
+        ".framework.computation_graph": (
+            "Constant, Generator, Module, Operator, Parameter, State, Tensor, Variable, checkpoint, custom_jvp, "
+            "custom_vjp, detect_anomaly, grad, gradient_graph, gradients, hessian, hvp, jacobian, jvp, no_grad, "
+            "stop_gradient, value_and_grad, vjp"
+        ),
+        ".framework.graph_mode": "compile, export_numpy",
+        ".implicit": ("fixed_point, fixed_quad, linear_operator_solve, minimize, odeint, quad, root, solve_ivp"),
+        ".visual": "summary",
+    },
+)[:2]

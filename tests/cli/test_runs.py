@@ -312,6 +312,20 @@ def test_a_run_in_half_precision_keeps_its_weights_in_single(tmp_path, capsys, i
     assert json.loads(said(capsys, "evaluate", tmp_path / "run", "--json")[1])["accuracy"] > 0.7
 
 
+def test_a_compiled_run_goes_on_bit_by_bit(finished, tmp_path, capsys, interrupt_at):
+    train(capsys, *SHORT, 3, "--compile", "--out", tmp_path / "whole")
+    for ours, eager in zip(figures(tmp_path / "whole"), figures(finished), strict=True):
+        assert ours["loss"] == pytest.approx(eager["loss"], rel=1e-5)
+    interrupt_at(17)
+    assert said(capsys, "train", "digits", *SHORT, 3, "--compile", "--out", tmp_path / "run")[0] == 130
+    interrupt_at(0)
+    status, _, err = said(capsys, "train", "digits", "--resume", tmp_path / "run", "--lanes")
+    assert status == 1 and "lanes is false there, not true" in err
+    train(capsys, "--resume", tmp_path / "run")
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+    assert figures(tmp_path / "run") == figures(tmp_path / "whole")
+
+
 def test_numpy_has_no_bfloat16(capsys):
     status, _, err = said(capsys, "train", "digits", "--dtype", "bfloat16")
     assert status == 1 and "the backend numpy has no bfloat16" in err and err.count("\n") == 1

@@ -295,3 +295,27 @@ def test_a_function_without_arguments_may_always_give_the_same_array(monkeypatch
     assert not np.shares_memory(got, known)
     assert same(known, np.arange(5.0))
     assert same(doubled, 2 * known)
+
+
+HOLES = np.array([0.0, -0.0, 1.0, -2.0, np.inf, -np.inf, np.nan, 1e300])
+
+
+@pytest.mark.parametrize("g_dies", [False, True])
+@pytest.mark.parametrize("d_dies", [False, True])
+@pytest.mark.parametrize("factors", ["finite", "not finite", "tiny"])
+def test_a_product_without_nan_is_written_over_what_dies_with_it(g_dies, d_dies, factors):
+    """Every pair of special values, also where the product takes the place of one of its factors."""
+    build = Builder()
+    scale = {"finite": np.isfinite(HOLES), "not finite": np.ones(8), "tiny": np.isfinite(HOLES) * 1e-300}[factors]
+    with np.errstate(all="ignore"):
+        d = np.where(scale == 0, 3.0, HOLES * scale)
+    g, d = (build.input(np.array(x)) for x in np.broadcast_arrays(HOLES[:, None], d[None, :]))
+    g, d = build("negative", g), build("negative", d)
+    y = build("multiply_no_nan", g, d)
+    outputs = [build("negative", y), *[build("abs", x) for x, dies in ((g, g_dies), (d, d_dies)) if not dies]]
+    program = build.program(*outputs)
+    generated = generate(program)
+    assert "xp.multiply_no_nan(" in generated.source and "out=" in generated.source
+    with np.errstate(all="ignore"):
+        for found, wanted in zip(generated.function(build.fresh_inputs()), program(*build.fresh_inputs()), strict=True):
+            assert found.tobytes() == wanted.tobytes()

@@ -25,14 +25,14 @@ import numpy as np
 import step
 
 state, given = step.load(), np.load(sys.argv[1] + "/given.npz")
-losses = [step.step(state, given["x"], given["y"]) for _ in range(3)]
+losses = [step.step(state, *given.values()) for _ in range(3)]
 arrays = {name: x for name, x in state.items() if isinstance(x, np.ndarray)}
 np.savez(sys.argv[1] + "/found.npz", losses=losses, **arrays)
 """
 
 
-def run(folder, x, y):
-    np.savez(folder / "given.npz", x=x, y=y)
+def run(folder, *arguments):
+    np.savez(folder / "given.npz", *arguments)
     done = subprocess.run(
         [sys.executable, "-I", "-c", RUN, str(folder)], capture_output=True, text=True, timeout=120, check=False
     )
@@ -79,6 +79,14 @@ def test_a_training_step_goes_on_without_zkynet(tmp_path):
     assert "import zkynet" not in text and "layers_0_weight" in text
 
 
+def test_an_argument_that_is_not_read_is_one_all_the_same(tmp_path):
+    compiled = zk.compile(lambda x, unused, y: op.sum(x * y))
+    x, y = np.arange(3.0), np.ones(3)
+    compiled(x, np.zeros(2), y)
+    zk.export_numpy(compiled, tmp_path / "step.py")
+    assert run(tmp_path, x, np.zeros(2), y)["losses"].tolist() == [3.0] * 3
+
+
 def test_forward_alone(tmp_path):
     model = nn.Sequential(nn.Linear(4, 6, 0, dtype="float64"), nn.Tanh(), nn.Linear(6, 2, 1, dtype="float64"))
     compiled = zk.compile(lambda x, y: op.sum(model(x) * y))
@@ -98,7 +106,15 @@ def test_the_source_is_straight_line_python():
     text = compiled.source()
     assert text == compiled.source(x, y)
     compile(text, "plan", "exec")
-    for part in ("def run(inputs):", "np.matmul(", "layers_0_weight", "labels", "xp.update_in_blocks", "test_compile"):
+    for part in (
+        "def run(inputs):",
+        "np.matmul(",
+        "layers_0_weight",
+        "labels",
+        "xp.update_in_blocks",
+        "test_compile",
+        "Linear.vjp_weight",
+    ):
         assert part in text, part
 
 

@@ -39,7 +39,7 @@ class Builder:
             made = program(*self.arrays.values())[0]
         del self.arrays[outputs[0]]
         made = tuple(map(self.value, made)) if isinstance(made, tuple) else self.value(made)
-        self.steps.append(Step(function, args, kwargs, made, ("user.py", len(self.steps) // 3)))
+        self.steps.append(Step(function, args, kwargs, made, ("user.py", len(self.steps) // 3, "")))
         return made
 
     def program(self, *outputs):

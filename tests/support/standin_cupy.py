@@ -9,17 +9,16 @@ cuSOLVER's failures pass unseen outside ``cupyx.errstate(linalg="raise")``, and 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import subprocess
+import copy
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+
+from . import standin_cuda, standin_kernels
 
 # Functions of NumPy that CuPy 14.2 does not have, as far as anybody could call them by mistake.
 ABSENT = {"errstate", "unstack", "vecdot", "matvec", "vecmat", "einsum_path", "frompyfunc", "geomspace", "insert"}
@@ -46,16 +45,22 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
         return function_of(getattr(ufunc, method))(*inputs, **kwargs)
 
     def __getitem__(self, index):
-        return wrap(self._host[unwrap(index)])
+        return function_of(lambda host, index: host[index])(self, index)
 
     def __setitem__(self, index, value):
-        self._host[unwrap(index)] = unwrap(value)
+        def store(host, index, value):
+            host[index] = value
+
+        store(self._host, unwrap(index), unwrap(value))
+        standin_cuda.launched(store, (self._host, unwrap(index), unwrap(value)), None)
 
     def __getattr__(self, name):
         if name.startswith("__") or name in ("tobytes", "tolist", "tofile", "flags", "ctypes"):
             raise AttributeError(f"the stand-in for cupy.ndarray has no {name}")
         found = getattr(self._host, name)
-        return function_of(found) if callable(found) else wrap(found)
+        if callable(found):
+            return function_of(lambda host, *args, **kwargs: getattr(host, name)(*args, **kwargs), self)
+        return wrap(found)
 
     def __len__(self):
         return len(self._host)
@@ -64,18 +69,22 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
         return (self[i] for i in range(len(self)))
 
     def __bool__(self):
+        standin_cuda.read()
         return bool(self._host)
 
     def __int__(self):
+        standin_cuda.read()
         return int(self._host)
 
     def __float__(self):
+        standin_cuda.read()
         return float(self._host)
 
     def __complex__(self):
         return complex(self._host)
 
     def __index__(self):
+        standin_cuda.read()
         return self._host.__index__()
 
     def __repr__(self):
@@ -88,6 +97,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801  (CuPy's name)
         return ndarray, (self._host,)
 
     def item(self):
+        standin_cuda.read()
         return self._host.item()
 
 
@@ -111,12 +121,19 @@ def wrap(x: Any) -> Any:
     return [wrap(item) for item in x] if isinstance(x, list) else x
 
 
-def function_of(f: Any) -> Any:
-    """NumPy's function ``f`` on arrays of the stand-in, without a warning, as the device has it."""
+def function_of(f: Any, *first: Any) -> Any:
+    """NumPy's function ``f``, given ``first`` and the rest, on the stand-in's arrays; without a warning, as there."""
+
+    def run(*args, **kwargs):
+        with np.errstate(all="ignore"):
+            made = f(*args, **kwargs)
+            return np.asarray(made) if isinstance(made, np.generic) else made
 
     def function(*args, **kwargs):
-        with np.errstate(all="ignore"):
-            return wrap(f(*unwrap(args), **{name: unwrap(x) for name, x in kwargs.items()}))
+        args, kwargs = unwrap((*first, *args)), {name: unwrap(x) for name, x in kwargs.items()}
+        made = run(*args, **kwargs)
+        standin_cuda.launched(lambda *args: run(*args, **kwargs), args, made)
+        return wrap(made)
 
     function.__name__ = getattr(f, "__name__", "function")
     return function
@@ -124,6 +141,11 @@ def function_of(f: Any) -> Any:
 
 def _array(x, dtype=None, copy=True, **kwargs):
     return ndarray(np.array(x._host if isinstance(x, ndarray) else x, dtype=dtype))
+
+
+def _asnumpy(x):
+    standin_cuda.read()
+    return np.array(x._host)
 
 
 def _as_strided(x, shape, strides):
@@ -167,37 +189,19 @@ def _scatter_add(a, index, values):
     np.add.at(a._host, unwrap(index), values._host)
 
 
-class ElementwiseKernel:
-    """The C code of a kernel in a loop over ``i``, compiled on the host; arrays are raw and one-dimensional."""
+class ElementwiseKernel(standin_kernels.ElementwiseKernel):
+    """The C code of a kernel in a loop, compiled on the host."""
 
-    def __init__(self, inputs, outputs, operation, name):
-        self.parameters = [tuple(p.split()) for p in (inputs + "," + outputs).split(",")]
-        self.operation, self.name = operation, name
-        self.run: Any = None
+    def __call__(self, *args, size=None):
+        def run(*host):
+            return self.on_host(*host, size=size)
 
-    def __call__(self, *args, size):
-        self.run = self.run or self._compiled()
-        values = [x._host.ctypes.data_as(ctypes.c_void_p) if isinstance(x, ndarray) else int(x) for x in args]
-        self.run(ctypes.c_ssize_t(size), *[v if isinstance(v, ctypes.c_void_p) else ctypes.c_uint64(v) for v in values])
-
-    def _compiled(self):
-        declared = [f"uint64{' *' if len(p) == 3 else ' '}{p[-1]}" for p in self.parameters]
-        assert all(p[-2] == "uint64" for p in self.parameters)
-        source = f"""
-            #include <stddef.h>
-            typedef unsigned long long uint64;
-            static uint64 __umul64hi(uint64 a, uint64 b) {{ return (unsigned __int128)a * b >> 64; }}
-            void run(ptrdiff_t size, {", ".join(declared)}) {{
-                for (ptrdiff_t i = 0; i < size; ++i) {{ {self.operation} }}
-            }}"""
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "kernel.c").write_text(source)
-            command = ["cc", "-shared", "-fPIC", "-O1", "-o", f"{folder}/kernel.so", f"{folder}/kernel.c"]
-            try:
-                subprocess.run(command, check=True, capture_output=True, text=True)
-            except FileNotFoundError:
-                pytest.skip("the stand-in runs CuPy's kernels with a C compiler, and there is no cc")
-            return ctypes.CDLL(f"{folder}/kernel.so").run
+        host = tuple([x._host if isinstance(x, ndarray) else x for x in args])
+        made = run(*host)
+        standin_cuda.launched(run, host, made)
+        if made is None:
+            return None
+        return tuple(map(ndarray, made)) if self.return_tuple or len(made) > 1 else ndarray(made[0])
 
 
 def _filled(name: str, names: list[str], source: Any, **more: Any) -> ModuleType:
@@ -213,9 +217,8 @@ def _filled(name: str, names: list[str], source: Any, **more: Any) -> ModuleType
 
 def _modules() -> dict[str, ModuleType]:
     names = [n for n in np.__all__ if n not in ABSENT and not isinstance(getattr(np, n), ModuleType)]
-    stream = SimpleNamespace(synchronize=lambda: None)
     device = _filled("cupy.cuda.device", [], np, Device=contextlib.nullcontext)
-    cuda = _filled("cupy.cuda", [], np, Device=device.Device, device=device, get_current_stream=lambda: stream)
+    cuda = _filled("cupy.cuda", [], np, Device=device.Device, device=device, **standin_cuda.contents())
     linalg = _filled("cupy.linalg", [], np)
     for name in np.linalg.__all__:
         if name not in ("linalg", "LinAlgError", "vecdot"):
@@ -231,9 +234,9 @@ def _modules() -> dict[str, ModuleType]:
         ndarray=ndarray,
         array=_array,
         asarray=_array,
-        asnumpy=lambda x: np.array(x._host),
-        broadcast_to=lambda x, shape: ndarray(np.broadcast_to(x._host, shape)),
-        take=lambda a, indices, axis=None: wrap(np.take(a._host, indices._host, axis=axis)),
+        asnumpy=_asnumpy,
+        broadcast_to=function_of(np.broadcast_to),
+        take=function_of(np.take),
         ElementwiseKernel=ElementwiseKernel,
         cuda=cuda,
         linalg=linalg,
@@ -242,7 +245,9 @@ def _modules() -> dict[str, ModuleType]:
     )
     cupy.__version__ = "14.2.0"
     cupyx = _filled("cupyx", [], np, errstate=_errstate, scatter_add=_scatter_add)
-    return {module.__name__: module for module in (cupy, cuda, device, linalg, fft, lib, tricks, cupyx)}
+    cupyx.scipy = _filled("cupyx.scipy", [], np, special=_filled("cupyx.scipy.special", [], np))  # without functions
+    found = (cupy, cuda, device, linalg, fft, lib, tricks, cupyx, cupyx.scipy, cupyx.scipy.special)
+    return {module.__name__: module for module in found}
 
 
 def _ours(name: str) -> bool:
@@ -275,3 +280,20 @@ def installed() -> Iterator[ModuleType]:
             package, _, last = name.rpartition(".")
             if package in sys.modules and not _ours(package):
                 setattr(sys.modules[package], last, module)
+
+
+@contextlib.contextmanager
+def registered() -> Iterator[Any]:
+    """CuPy's backend on the stand-in, registered as CuPy's inside the block."""
+    from zkynet import backends
+
+    pytest.importorskip("array_api_compat", reason="CuPy's functions come by way of array_api_compat")
+    registry = ("_loaders", "_loaded", "_instances", "BACKEND_BY_TYPE")
+    before = {name: copy.copy(getattr(backends, name)) for name in registry}
+    backends._loaded.pop("cupy", None)
+    with installed():
+        yield backends.get("cupy")
+    for name, kept in before.items():
+        found = getattr(backends, name)
+        found.clear()
+        found.extend(kept) if isinstance(found, list) else found.update(kept)

@@ -408,7 +408,6 @@ def test_what_is_no_batch_is_refused(train, error, message):
         ({"checkpoint_every": 0, "folder": "x"}, ValueError, "checkpoint_every is too small"),
         ({"keep": 0}, ValueError, "keep is too small"),
         ({"keep": "all"}, TypeError, "keep is not an int"),
-        ({"compiled": True, "loss_scale": LossScale(8.0)}, ValueError, "cannot be compiled"),
         ({"metrics": {"x": 3}}, TypeError, "metric"),
         ({"callbacks": Told()}, TypeError, r"Told\(\)\n.*callbacks=\[...\]"),
         ({"callbacks": [Told]}, TypeError, "an instance"),

@@ -7,7 +7,7 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.errors import NotDifferentiableError, VJPShapeError
 
-from . import operations as op
+from . import op
 from .axes import Shape, size_of, unbroadcast, unbroadcastable
 from .operator import missing_rule
 from .record import CONTEXT, GUARDS, HOST, WATCHED, Output, Record, Spec, Tensor, output_record, tensor_of, value_of
@@ -100,6 +100,8 @@ def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, car
                     tell(record, g)
             if record in barrier:
                 continue
+        if not record.parents:  # a leaf
+            continue
         operator = record.operator
         quick = operator.plain if plain else None
         if lead and quick is not None and not (operator.batched and (traced or not is_weak(record))):

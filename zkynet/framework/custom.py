@@ -8,8 +8,7 @@ from types import MappingProxyType
 from zkynet import backends
 from zkynet.backends.errors import MutationError, NotDifferentiableError, VJPShapeError
 
-from . import operations as op
-from . import pytree
+from . import op, pytree
 from .backprop import SOURCE, pull_back
 from .function import REPLAYING, Function
 from .operations.random import DrawLog

@@ -6,7 +6,7 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.errors import NotDifferentiableError, NotInGraphError
 
-from . import operations as op
+from . import op
 from .backprop import everything, is_weak, pull_back, seed
 from .backward_pass import is_complex
 from .function import Input

@@ -1,6 +1,6 @@
 """ModuleGraph and its Nodes: one call of a Module as one looks at it, and its gradients."""
 
-import copy
+import importlib
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +32,9 @@ class Graphed(ArrayLike):
         raise NotImplementedError
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return copy.copy(self)  # the history is that of one call, and never changes
+        from copy import copy
+
+        return copy(self)  # the history is that of one call, and never changes
 
 
 class Node(Graphed):
@@ -179,6 +181,10 @@ class ModuleGraph(Graphed):
     def value(self) -> Any:
         """The output's array, read-only on NumPy, or the Python number."""
         return self._root.value
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows: a drawing. Asked for by its name, since nothing here is built on a screen."""
+        return importlib.import_module("zkynet.visual").plot_cg(self).svg
 
     @property
     def root(self) -> Node:

@@ -8,7 +8,7 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.errors import JacobianTooLargeError, NotDifferentiableError
 
-from . import operations as op
+from . import op
 from .axes import size_of
 from .backprop import between, memory_limit, pull_back
 from .diagonal import Start, identity_rows

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import operations as op
+from . import op
 
 # NumPy's names for what has another name in op.
 UFUNCS = {
@@ -45,10 +45,15 @@ KNOWN_UFUNCS = frozenset((
     "isinf", "isfinite", "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "left_shift", "right_shift",
 ))
 # fmt: on
-OPERATIONS: dict[Any, Callable] = {getattr(np, name): getattr(op, UFUNCS.get(name, name)) for name in KNOWN_UFUNCS}
-for _name in ("matvec", "vecmat"):  # since NumPy 2.2
-    if hasattr(np, _name):
-        OPERATIONS[getattr(np, _name)] = getattr(op, _name)
+LATER_UFUNCS = frozenset(("matvec", "vecmat"))  # since NumPy 2.2
+
+
+@functools.cache
+def operation(ufunc) -> Callable | None:
+    """The function of op that a ufunc of NumPy is; None for those that op lacks, and for those of others."""
+    name = ufunc.__name__
+    known = name in KNOWN_UFUNCS or name in LATER_UFUNCS
+    return getattr(op, UFUNCS.get(name, name)) if known and getattr(np, name, None) is ufunc else None
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from .axes import lead_shape
 from .function import Function
 from .record import apply
 
-SPELLINGS: list = []  # what turns a class in one of the older spellings into one of ours; see spellings.py
+SPELLINGS: list = []  # what turns a class in one of the older spellings into one of ours; see framework/__init__.py
 
 
 class Rule(NamedTuple):

@@ -2,7 +2,7 @@
 
 from zkynet import backends
 
-from . import operations as op
+from . import op
 from .axes import Shape, align
 from .backprop import (
     SOURCE,

@@ -5,7 +5,6 @@ two methods: ``tree_flatten(self) -> (names, children)``, where children stand i
 class method or method ``tree_unflatten(self, children)``, which gives the container with other children.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -16,7 +15,7 @@ def _holds_nothing(cls: type) -> bool:
     """Whether the instances of a class are leaves, all of them."""
     if issubclass(cls, type):
         return False
-    container = issubclass(cls, (dict, tuple, list)) or hasattr(cls, "tree_flatten") or dataclasses.is_dataclass(cls)
+    container = issubclass(cls, (dict, tuple, list)) or hasattr(cls, "tree_flatten") or _is_dataclass(cls)
     return not container
 
 
@@ -36,8 +35,8 @@ def children_of(node: Any) -> tuple[list, list] | None:
     if hasattr(cls, "tree_flatten"):
         names, children = node.tree_flatten()
         return list(names), list(children)
-    if dataclasses.is_dataclass(node) and not isinstance(node, type):
-        names = [f.name for f in dataclasses.fields(node)]
+    if _is_dataclass(cls):
+        names = _fields(node)
         return names, [getattr(node, name) for name in names]
     if isinstance(node, (tuple, list)):
         return list(range(len(node))), list(node)
@@ -52,7 +51,7 @@ def rebuild(node: Any, children: list) -> Any:
     if cls is tuple or cls is list:
         return cls(children)
     if isinstance(node, dict):
-        pairs = zip(node, children, strict=True)
+        pairs = dict(zip(node, children, strict=True))  # a Counter would count pairs
         if hasattr(node, "default_factory"):
             return cls(node.default_factory, pairs)
         return cls(pairs)
@@ -60,16 +59,26 @@ def rebuild(node: Any, children: list) -> Any:
         return cls._make(children)
     if hasattr(cls, "tree_unflatten"):
         return node.tree_unflatten(children)
-    if dataclasses.is_dataclass(node):
+    if _is_dataclass(cls):
         return _rebuild_dataclass(node, children)
     return cls(children)
+
+
+def _is_dataclass(cls: type) -> bool:
+    return hasattr(cls, "__dataclass_fields__")
+
+
+def _fields(node: Any) -> list[str]:
+    import dataclasses  # it costs half a millisecond, and whoever has one has loaded it
+
+    return [field.name for field in dataclasses.fields(node)]
 
 
 def _rebuild_dataclass(node: Any, children: list) -> Any:
     # Not dataclasses.replace: fields with init=False are values like the others, and __post_init__ has run before.
     new = object.__new__(type(node))
-    for field, child in zip(dataclasses.fields(node), children, strict=True):
-        object.__setattr__(new, field.name, child)
+    for name, child in zip(_fields(node), children, strict=True):
+        object.__setattr__(new, name, child)
     return new
 
 

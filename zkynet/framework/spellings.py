@@ -12,12 +12,12 @@ from typing import Any
 
 from zkynet import backends
 
-from . import operations as op
+from . import op
 from .backprop import pull_back
 from .custom import in_context
 from .function import Variable
 from .module import Module
-from .operator import SPELLINGS, Operator
+from .operator import Operator
 from .record import CONTEXT, Tensor, operand, tensor_of, value_of
 from .trace import lifted
 from .transforms import jvp
@@ -144,7 +144,3 @@ def gradfn(self: Operator, inpt: Variable | str | int) -> Module:
         return jvp(along, (x,), (op.ones_like(x) if op.asarray(x).shape else 1.0,))[1]
 
     return Module.build(f"D{type(self).__name__}", derivative, [Variable(n) for n in plan.inputs])
-
-
-SPELLINGS.append(spelled)
-Operator.gradfn = gradfn  # type: ignore[attr-defined]

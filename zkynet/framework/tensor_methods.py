@@ -5,9 +5,9 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.errors import MutationError, TrackedValueError
 
-from . import operations as op
+from . import op
 from .function import Input, Possession
-from .numpy_dispatch import OPERATIONS, functions
+from .numpy_dispatch import functions, operation
 from .operations.dtypes import device_of
 from .operations.indexing import At, index, index_set
 from .pytree import map_tree
@@ -157,7 +157,7 @@ def _transpose(self, *axes):
 
 def _array_ufunc(self, ufunc, method, *inputs, **kwargs):
     """NumPy's ufuncs on a Tensor: the operation they are, or an error; never a silent constant."""
-    known = OPERATIONS.get(ufunc)
+    known = operation(ufunc)
     if known is not None and method == "__call__" and not kwargs:
         return known(*inputs)
     name = ufunc.__name__

@@ -7,8 +7,7 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.errors import CotangentError, NotDifferentiableError
 
-from . import operations as op
-from . import pytree
+from . import op, pytree
 from .backprop import is_weak, pull_back, seed
 from .function import Function, Input
 from .pushforward import push_forward

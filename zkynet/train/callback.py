@@ -43,10 +43,13 @@ class Callback:
         """Before a batch is computed."""
 
     def on_gradients(self, run: Trainer) -> None:
-        """Before an update, with ``run.loss`` and ``run.gradients`` of this batch; not where steps are compiled."""
+        """Before an update, with ``run.loss`` and ``run.gradients`` of this batch; compiled steps are cut here."""
 
     def on_step_end(self, run: Trainer) -> None:
-        """After an update: ``run.loss`` is the loss before it, ``run.gradients`` what the optimizer was given."""
+        """After an update: ``run.loss`` is the loss before it, ``run.gradients`` what the optimizer was given.
+
+        None where the step is compiled whole: where no callback has ``on_gradients``.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to know of this one: values that JSON can hold, by name."""

@@ -12,7 +12,7 @@ import numpy as np
 from zkynet import backends
 from zkynet.framework.computation_graph import Generator, Module, Parameter, State, Tensor, value_and_grad
 from zkynet.framework.graph_mode.program import compiles
-from zkynet.framework.graph_mode.whole import give_away
+from zkynet.framework.graph_mode.whole import give_away, independent
 from zkynet.framework.record import CONTEXT, Context, entered
 from zkynet.optim import Optimizer
 from zkynet.optim.optimizer import Part
@@ -236,7 +236,7 @@ class _Program:
         give_away(self.xp, kept)
         read = [self.xp.asarray(p._value) for p in self.others]
         counters = np.array([g.value for g in self.generators], np.uint64) if self.generators else ()
-        value, new = self.compiled(kept, read, numbers, counters, batch)
+        value, new, _ = self.compiled(kept, read, numbers, counters, batch)
         for possession, array in zip(self.owned, new, strict=False):
             possession._value = array
         for (slot, name), array in zip(places, new[len(self.owned) :], strict=True):
@@ -265,7 +265,8 @@ class _Program:
         new = self.optimizer._applied(groups, self.parts, numbers)
         self.drawn = watch.counts
         moved = [new[name][0] for name in self.names]
-        return value, moved + states + [array for part in self.parts for name in part.names for array in new[name][1:]]
+        begun = [array for part in self.parts for name in part.names for array in new[name][1:]]
+        return value, moved + states + begun, independent([x for part in numbers for x in part])
 
 
 class _Watch:

@@ -132,17 +132,24 @@ class LossScale:
         The loss is widened to float32 before, where it is narrower.
         """
 
-        def scaled(*args: Any) -> tuple[Any, Any]:
-            value = loss(*args)
+        scaled = self.scaled(loss)
+        return lambda model, *args: scaled(model, self.value, *args)
+
+    @staticmethod
+    def scaled(loss: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
+        """The same as a function of (model, factor, and more), to be compiled: a factor that is an array may change."""
+
+        def times(model: Any, factor: Any, *args: Any) -> tuple[Any, Any]:
+            value = loss(model, *args)
             if _dtype_name(value) in ("float16", "bfloat16"):
                 value = op.astype(value, "float32")
-            return op.multiply(value, self.value), value
+            return op.multiply(value, _beside(value, factor)), value
 
-        both = value_and_grad(scaled, has_aux=True)
+        both = value_and_grad(times, has_aux=True)
 
-        def value_and_gradient(*args: Any) -> tuple[Any, dict[str, Any]]:
-            (_, value), grads = both(*args)
-            return value, pytree.map_tree(lambda g: g / self.value, grads)
+        def value_and_gradient(model: Any, factor: Any, *args: Any) -> tuple[Any, dict[str, Any]]:
+            (_, value), grads = both(model, factor, *args)
+            return value, pytree.map_tree(lambda g: g / _beside(g, factor), grads)
 
         return value_and_gradient
 
@@ -225,6 +232,13 @@ def _in_range(owner: Any, name: str, value: Any, holds: bool, expected: str) -> 
             f"{type(owner).__name__}: {name} is out of range.\n  got:      {value!r}\n  expected: {expected}"
         )
     return value
+
+
+def _beside(x: Any, factor: Any) -> Any:
+    """The factor of ``x``, an array or a Tensor: a number as it is, an array in the dtype of ``x``."""
+    if isinstance(factor, (int, float)):
+        return factor
+    return op.astype(factor, x.dtype) if isinstance(x, Tensor) else backends.backend_of(x).astype(factor, x.dtype)  # type: ignore[union-attr]
 
 
 def _has(xp: Any, name: str) -> bool:

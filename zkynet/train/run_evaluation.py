@@ -14,17 +14,29 @@ from zkynet.train.run_feed import as_batch, looks_like_arrays, samples_of
 ROWS = 1024  # of arrays that are evaluated at once
 
 
+def forward_of(model: Module, loss: Callable[..., Any], metrics: Mapping[str, Any]) -> Callable[..., tuple]:
+    """A function of a batch that gives the loss and, where there are metrics, the model's outputs, without handles."""
+    with_outputs = bool(metrics)
+
+    def forward(*batch: Any) -> tuple[Any, Any]:
+        value = value_of(loss(model, *batch))
+        return value, _plain(model(batch[0])) if with_outputs else None
+
+    return forward
+
+
 def evaluated(
     model: Module,
-    loss: Callable[..., Any],
+    forward: Callable[..., tuple],
     metrics: Mapping[str, Any],
     source: Any,
     after_batch: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """The mean loss over the samples of ``source`` and the Metrics, by name, with the model in evaluation mode.
 
-    Behind it the modes of the modules, and the epoch that batches stand at, are what they were: every evaluation meets
-    the same order. ``after_batch()`` is called after each batch. ValueError where there is no batch.
+    ``forward`` is what ``forward_of`` gives. Behind it the modes of the modules, and the epoch that batches stand at,
+    are what they were: every evaluation meets the same order. ``after_batch()`` is called after each batch. ValueError
+    where there is no batch.
     """
     total, count = 0.0, 0
     for metric in metrics.values():
@@ -33,12 +45,11 @@ def evaluated(
         for number, batch in enumerate(_in_pieces(source), start=1):
             batch = as_batch(batch, number)
             samples = samples_of(batch, number)
-            total += float(value_of(loss(model, *batch))) * samples
+            value, outputs = forward(*batch)
+            total += float(value) * samples
             count += samples
-            if metrics:
-                outputs = _plain(model(batch[0]))
-                for metric in metrics.values():
-                    metric.update(outputs, batch[-1])
+            for metric in metrics.values():
+                metric.update(outputs, batch[-1])
             after_batch()
     if not count:
         raise ValueError(

@@ -53,11 +53,6 @@ def check_optimizer(run: Trainer) -> None:
                 f"Trainer: {type(run.optimizer).__name__} evaluates the loss itself, and nobody sees its gradients.\n"
                 f"  got:      {', '.join(forbidden)}\n  expected: none of change, loss_scale, compiled"
             )
-    if run.compiled and run.loss_scale is not None:
-        raise ValueError(
-            "Trainer: a loss scale looks at the gradients of every step, so that steps cannot be compiled.\n"
-            "  expected: compiled=True or loss_scale, not both; bfloat16 needs no loss scale"
-        )
 
 
 def checked_int(name: str, value: Any, least: int) -> int:

@@ -46,6 +46,7 @@ def captured(run: Trainer) -> tuple[dict[str, Any], dict[str, Any]]:
         "optimizer": tree,
         "loss_scale": None if run.loss_scale is None else _memory(run.loss_scale),
         "callbacks": callbacks,
+        "plans": None if run._plans is None else run._plans.state_dict(),
         "layouts": {name: axes for name, x in arrays.items() if (axes := _axes(x)) is not None},
         **run._position(),
     }
@@ -69,6 +70,7 @@ def restore(run: Trainer, arrays: Mapping[str, np.ndarray], state: Any) -> None:
     run.optimizer.load_state_dict(filled(state["optimizer"], arrays)["optimizer"])
     if run.loss_scale is not None and state["loss_scale"]:
         run.loss_scale.load_state_dict(state["loss_scale"])
+    run._compile(state.get("plans"))
     for key, each in _named(run.callbacks):
         own = _below(f"callbacks/{key}/", arrays)
         if key in state["callbacks"] or own:

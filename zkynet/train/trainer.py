@@ -13,11 +13,11 @@ from zkynet.framework.computation_graph import Generator, Module
 from zkynet.train.callback import Callback, hooks
 from zkynet.train.interrupt import Deferred, Interrupted
 from zkynet.train.precision import Precision
-from zkynet.train.run_evaluation import evaluated
+from zkynet.train.run_evaluation import evaluated, forward_of
 from zkynet.train.run_feed import Feed, as_batch, samples_of
 from zkynet.train.run_settings import check_optimizer, checked_callbacks, checked_change, checked_int, checked_metrics
 from zkynet.train.run_state import SaveError, captured, restore
-from zkynet.train.run_step import compiled_of, step_of
+from zkynet.train.run_step import step_of
 
 CHECKPOINTS = "checkpoints"  # the folder in the folder of a run
 BETWEEN, WITHIN, TRAINED = "between", "within", "trained"  # epochs; one; one, whose end is still to come
@@ -38,13 +38,15 @@ class Trainer:
     steps, after every epoch for None, and at the end of a run; the last ``keep`` stay. None: nothing is written.
 
     ``change``: a function of the gradients, a dict by parameter name, that gives those the optimizer shall have:
-    ``lambda grads: clip_by_norm(grads, 1.0)[0]``. ``compiled=True``: whole steps run compiled, see compiled_step, and
-    nobody sees gradients. ``precision``: a Precision, or the name of the dtype to compute in; then ``trainer.model``
-    is what it wraps around the model, whose parameters are converted. ``loss_scale``: a LossScale.
+    ``lambda grads: clip_by_norm(grads, 1.0)[0]``. ``precision``: a Precision, or the name of the dtype to compute in;
+    then ``trainer.model`` is what it wraps around the model, whose parameters are converted. ``loss_scale``: a
+    LossScale. ``compiled=True``: steps and evaluations run through zk.compile, whole steps on JAX through
+    compiled_step; in parts where callbacks or a loss scale look at the gradients. ``deterministic``: in one lane, see
+    zk.compile.
 
-    What can be read, by callbacks too: ``model``, ``optimizer``, ``loss_function``, ``compiled``, ``callbacks``,
-    ``folder`` (a Path or None); ``epoch`` (from 1) of ``epochs``; ``batch``, how many are done in this epoch, of
-    ``batches`` (None where that is not known); ``step``, how many in the whole run; ``loss`` (a float) and
+    What can be read, by callbacks too: ``model``, ``optimizer``, ``loss_function``, ``compiled``, ``steps_are_whole``,
+    ``callbacks``, ``folder`` (a Path or None); ``epoch`` (from 1) of ``epochs``; ``batch``, how many are done in this
+    epoch, of ``batches`` (None where that is not known); ``step``, how many in the whole run; ``loss`` (a float) and
     ``gradients`` of the newest step, its batch ``current_batch``, how many ``samples`` are in it; ``figures`` of the
     newest epoch, and ``history``, those of all; ``learning_rate``; ``stopped``, why the run has ended before its last
     epoch, None where it has not.
@@ -65,6 +67,7 @@ class Trainer:
         keep: int = 3,
         change: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         compiled: bool = False,
+        deterministic: bool = False,
         precision: Precision | str | None = None,
         loss_scale: Any = None,
     ):
@@ -77,10 +80,11 @@ class Trainer:
         if precision is not None:
             model = (Precision(precision) if isinstance(precision, str) else precision).wrap(model)
         self.model, self.loss_function, self.optimizer = model, loss, optimizer
-        self.change, self.compiled, self.loss_scale = checked_change(change), bool(compiled), loss_scale
+        self.change, self.loss_scale = checked_change(change), loss_scale
+        self.compiled, self.deterministic = bool(compiled), bool(deterministic)
         check_optimizer(self)
-        self._compiled = compiled_of(self)
         self.metrics = checked_metrics(metrics)
+        self._compile(None)
         self.callbacks = checked_callbacks(callbacks)
         self.folder = None if folder is None else Path(folder)
         self.keep = checked_int("keep", keep, 1)
@@ -99,6 +103,14 @@ class Trainer:
         self._feed: Feed | None = None
         self._loaded: Mapping[str, Any] | None = None  # the place of a checkpoint that was loaded
         self._begin_anew()
+
+    def _compile(self, chosen: Mapping[str, Any] | None) -> None:
+        """Begin to compile, where that is wanted, with the lanes that were ``chosen``; nothing is recorded yet."""
+        self._plans: Any = None
+        if self.compiled:
+            from zkynet.train.run_plans import Plans
+
+            self._plans = Plans(self, chosen)
 
     def _begin_anew(self) -> None:
         self.epoch = self.step = self.batch = 0
@@ -122,6 +134,11 @@ class Trainer:
     def learning_rate(self) -> float:
         """That of the next update."""
         return self.optimizer.lr
+
+    @property
+    def steps_are_whole(self) -> bool:
+        """Whether each step is one compiled program, in which nobody sees the gradients."""
+        return self._plans is not None and self._plans.takes_whole_steps and not hooks(self.callbacks, "gradients")
 
     def stop(self, reason: str = "stopped", *, finish_epoch: bool = False) -> None:
         """End the run when the step that is running is done; ``stopped`` is the reason then.
@@ -213,7 +230,7 @@ class Trainer:
     def _train(self) -> None:
         """The steps of an epoch, or of what is left of it; then the place is TRAINED, unless the run was stopped."""
         starts, ends, watchers = (hooks(self.callbacks, name) for name in ("step_start", "step_end", "gradients"))
-        step = step_of(self, self._compiled, watchers, keep=bool(ends))
+        step = step_of(self, self._plans, watchers, keep=bool(ends))
         signals, feed = self._signals, self._feed
         assert feed is not None
         for batch in feed.batches(self.batch) if self.stopped is None else ():
@@ -248,6 +265,10 @@ class Trainer:
         if self._is_due() and not self._is_over():
             self.save()
         return True
+
+    def _steps_left(self) -> int | None:
+        """How many steps are to come; None where that is not known."""
+        return None if self.batches is None else self.epochs * self.batches - self.step
 
     def _is_over(self) -> bool:
         """Whether the batches of the epoch are known to be done."""
@@ -296,7 +317,7 @@ class Trainer:
                 raise _Cut
 
         try:
-            return evaluated(self.model, self.loss_function, self.metrics, validation, check)
+            return evaluated(self.model, self._forward, self.metrics, validation, check)
         except _Cut:
             for each, count in zip(generators, counts, strict=True):
                 each.value = count
@@ -311,7 +332,14 @@ class Trainer:
 
         In evaluation mode; the modes of the modules, the epoch of the batches and the history stay as they are.
         """
-        return evaluated(self.model, self.loss_function, self.metrics, batches)
+        return evaluated(self.model, self._forward, self.metrics, batches)
+
+    @property
+    def _forward(self) -> Callable[..., tuple]:
+        """What an evaluation computes of a batch."""
+        if self._plans is not None:
+            return self._plans.forward
+        return forward_of(self.model, self.loss_function, self.metrics)
 
     # ---- checkpoints ----
 
@@ -319,6 +347,10 @@ class Trainer:
     def saved(self) -> list[Path]:
         """The checkpoints in ``folder``, the oldest first: what ``resume=True`` can go on from."""
         return [] if self.folder is None else io.list_checkpoints(self.folder / CHECKPOINTS)
+
+    def explain(self) -> str:
+        """What runs compiled, in words: plans, why something was recorded again, which lanes were chosen and why."""
+        return "steps are not compiled" if self._plans is None else self._plans.explain()
 
     def save(self) -> Path:
         """Write a checkpoint of the run as it stands between two steps; returns its path.

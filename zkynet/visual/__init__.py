@@ -5,8 +5,9 @@ The layout and the SVG are our own, so that NumPy is all it needs; PNG files and
 confusion matrices, samples, filters and feature maps are matplotlib's.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zkynet.backends import lazy
 
 if TYPE_CHECKING:
     from zkynet.visual.adopt import adopt_leaves as adopt_leaves
@@ -28,36 +29,19 @@ if TYPE_CHECKING:
     from zkynet.visual.table import summary as summary
     from zkynet.visual.values import short_value as short_value
 
-# Where each name comes from; loaded when first asked for.
-_HOME = {
-    "Drawing": "drawing",
-    "Picture": "picture",
-    "PictureBox": "picture",
-    "PictureEdge": "picture",
-    "PictureNode": "picture",
-    "adopt_leaves": "adopt",
-    "fold": "folding",
-    "layer_output": "features",
-    "plot_cg": "drawing",
-    "plot_confusion": "confusion",
-    "plot_curves": "curve_plots",
-    "plot_features": "features",
-    "plot_filters": "filters",
-    "plot_misclassified": "samples",
-    "plot_weights": "filters",
-    "short_value": "values",
-    "Summary": "table",
-    "summary": "table",
-}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"zkynet.visual.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'zkynet.visual' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__, __all__ = lazy.exports(
+    __name__,
+    {
+        ".adopt": "adopt_leaves",
+        ".confusion": "plot_confusion",
+        ".curve_plots": "plot_curves",
+        ".drawing": "Drawing, plot_cg",
+        ".features": "layer_output, plot_features",
+        ".filters": "plot_filters, plot_weights",
+        ".folding": "fold",
+        ".picture": "Picture, PictureBox, PictureEdge, PictureNode",
+        ".samples": "plot_misclassified",
+        ".table": "Summary, summary",
+        ".values": "short_value",
+    },
+)

@@ -16,7 +16,7 @@ from .program import FUNCTIONS, Step, Value
 from .sources import Source
 from .tape import Guard, NotRecordableError, outcome_of
 
-_UPDATE = "update_in_blocks"
+UPDATE = "update_in_blocks"
 
 
 class UnexpectedError(Exception):
@@ -219,7 +219,8 @@ class Stretch:
                 break
             [(outcome, child)] = node.children.items()
             guard: Any = node.end
-            self.steps.append(Step("expect", (guard.value, guard.reader, outcome, guard.place), {}, None, guard.place))
+            where = guard.place and guard.place[:2]  # file and line
+            self.steps.append(Step("expect", (guard.value, guard.reader, outcome, where), {}, None, guard.place))
             node = child
         end: Any = node.end if isinstance(node.end, Leaf) else node
         self.end = end
@@ -247,7 +248,7 @@ class Stretch:
 def _updates_last(steps: list[Step]) -> list[Step]:
     """The steps with updates of parameters at the end, where nothing reads what they make: behind every check."""
     read = {value for step in steps for value in step.reads}
-    updates = [step for step in steps if step.function == _UPDATE and not read.intersection(step.makes)]
+    updates = [step for step in steps if step.function == UPDATE and not read.intersection(step.makes)]
     return [step for step in steps if step not in updates] + updates if updates else steps
 
 

@@ -182,7 +182,13 @@ def _matmul(a: Any, b: Any) -> Call | None:
 
 
 def _relu(x: Any) -> Call | None:
-    return Call("np.maximum", (x, 0), None, "out", np.maximum, True) if is_array(x) and x.shape else None
+    told = is_array(x) and x.shape and x.dtype.kind != "b"  # 0 makes integers of booleans
+    return Call("np.maximum", (x, 0), None, "out", np.maximum, True) if told else None
+
+
+def _multiply_no_nan(g: Any, d: Any, out: Any) -> Call | None:
+    told = is_array(g) and is_array(d) and g.dtype == d.dtype and out is None
+    return Call("xp.multiply_no_nan", (g, d), None, "out", None, True) if told else None
 
 
 def _astype(x: Any, dtype: Any, copy: Any) -> Call | None:
@@ -199,6 +205,7 @@ _RULES: dict[str, Callable[..., Call | None]] = {
     "broadcast_to": _broadcast_to,
     "matmul": _matmul,
     "relu": _relu,
+    "multiply_no_nan": _multiply_no_nan,
     "astype": _astype,
 }
 

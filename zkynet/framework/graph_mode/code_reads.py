@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import os
+import re
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -90,6 +91,8 @@ def _words(constants: Any) -> Iterator[str]:
             parts = each.split(".")
             if all([part.isidentifier() for part in parts]):
                 yield from parts
+            elif "{" in each:  # "{0.rate}".format(cfg)
+                yield from re.findall(r"\.([^\W\d]\w*)", each)
         elif type(each) in (tuple, frozenset):
             yield from _words(each)
 

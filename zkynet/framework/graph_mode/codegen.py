@@ -147,7 +147,8 @@ class Code:
     def _write_place(self, step: Step, depth: int = 1) -> None:
         if step.place is not None and step.place != self._place:
             self._place = step.place
-            self._line(f"# {os.path.basename(str(step.place[0]))}:{step.place[1]}", depth=depth)
+            file, line, rule = step.place
+            self._line(f"# {os.path.basename(file)}:{line} {rule}".rstrip(), depth=depth)
 
     def _write_step(self, i: int) -> None:
         step, call, writer = self.program.steps[i], self.life.calls[i], self.writer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 import time
 import warnings
@@ -16,68 +15,22 @@ from typing import Any
 from zkynet import backends
 from zkynet.backends.numpy import give_back_memory
 
-from .. import pytree
-from ..function import TAPE, Function, Input
+from ..function import TAPE
 from ..record import CONTEXT, HOST, Context, Tensor, entered, tensor_of
+from .arguments import Call, argument_names, identities, with_stand_ins, without_numbers
 from .branches import Leaf, Tree, UnexpectedError
 from .explain import explained
 from .guards import Surroundings
 from .passes import PASSES
 from .recorder import recorder_of
-from .replay import MovedError, Ready, Replay, Settings
+from .replay import MovedError, Replay, Settings
+from .results import Cleaner, own, result_of
 from .sources import Argument, Captured, Possessed
 from .tape import Lent, NotRecordableError, OtherBackendError, Tape
 
 MAX_PATHS = 32  # recorded for one function; beyond that it runs eagerly
-SWITCHES = frozenset((*PASSES, "buffers", "chains", "numbers", "lanes"))  # what ``off`` may name
+SWITCHES = frozenset((*PASSES, "buffers", "chains", "numbers", "lanes", "kernels", "graph"))  # what ``off`` may name
 MAX_TRIES = 3  # recordings in a row that may each have a reason of their own to be made again
-_NUMBERS = (int, float, complex)
-_STATIC = (*_NUMBERS, bool, str, bytes, type(None))
-
-
-class Call:
-    """The arguments of one call: its arrays, and the rest by value or identity."""
-
-    __slots__ = ("arrays", "key", "leaves")
-
-    def __init__(self, args: tuple, kwargs: dict[str, Any]):
-        self.arrays: list[Any] = []
-        self.leaves: list[Any] = []
-        key: list[Any] = [CONTEXT.get().recording, backends.default_backend()]
-        for name, x in [*enumerate(args), *kwargs.items()]:
-            key.append(name)
-            self._take(x, key)
-        same = list(map(id, self.arrays))
-        if len(set(same)) < len(same):  # one array as two arguments: what is computed of them is one, too
-            key.append(tuple(map(same.index, same)))
-        self.key = tuple(key)
-
-    @property
-    def title(self) -> str:
-        """The arrays, in words."""
-        return "arrays " + (", ".join([f"{tuple(x.shape)} {x.dtype}" for x in self.arrays]) or "none")
-
-    def _take(self, x: Any, key: list[Any]) -> None:
-        kind = type(x)
-        if kind in backends.BACKEND_BY_TYPE or _is_array(x):  # a library's first array makes its type known
-            self.arrays.append(x)
-            key += [kind, x.shape, x.dtype]
-        elif kind in _STATIC:
-            key += [kind, repr(x) if kind in (float, complex) else x]
-        elif kind is Tensor and x.record is None and type(x._value) not in _STATIC:
-            self.arrays.append(x._value)
-            key += [kind, type(x._value), x._value.shape, x._value.dtype]
-        elif isinstance(x, (Function, Input)) or (inside := pytree.children_of(x)) is None:
-            key += [kind, id(x)]
-            self.leaves.append(x)
-        else:
-            if kind not in (list, tuple, dict):
-                self.leaves.append(kind)  # its methods may read what is not in its fields
-            names, children = inside
-            key += [kind, len(children)]
-            for name, child in zip(names, children, strict=True):
-                key.append(name)
-                self._take(child, key)
 
 
 class Variant:
@@ -88,8 +41,9 @@ class Variant:
         self.tree = Tree()
         self.replay: Replay | None = None
         self.shared: list[tuple[int, Any]] = []  # arguments that the function reads elsewhere, too: at these places
-        self.met: dict[int, Any] = {}  # arrays from nowhere that recordings met
+        self.met: dict[int, tuple[Any, bytes]] = {}  # arrays from nowhere that recordings met, with their numbers
         self.made: list[bytes] | None = None  # what was in those of the last one
+        self.left = False  # the last recording left arrays where a replay would not
         self.tries = 0
         self.replays, self.seconds = 0, 0.0
 
@@ -119,6 +73,7 @@ class Compiled:
             self.eager_because is not None
             or context.depth
             or context.session
+            or context.bindings  # a Module in mixed precision, say
             or context.watchers
             or context.draws is not None
             or TAPE.get() is not None
@@ -152,6 +107,10 @@ class Compiled:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
+    def __reduce__(self) -> tuple:
+        """A copy, or what is loaded, has recorded nothing yet."""
+        return Compiled, (self.function, self.max_paths, self.settings.off, self.settings.deterministic)
+
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """Return what has been recorded, in words: plans, guards, why it was recorded again, time and memory.
 
@@ -177,9 +136,9 @@ class Compiled:
         """
         return "\n\n".join([ready.source for ready in self._variant(args, kwargs).replay.all()])
 
-    def known_program(self, args: tuple, kwargs: dict[str, Any]) -> Ready:
-        """The first stretch of the plan for such a call; ValueError where none is known."""
-        return self._variant(args, kwargs).replay.root
+    def known_replay(self, args: tuple, kwargs: dict[str, Any]) -> Replay:
+        """What replays such a call; ValueError where nothing does."""
+        return self._variant(args, kwargs).replay
 
     def _variant(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The variant that such a call replays; without arguments the only one."""
@@ -241,6 +200,8 @@ class Compiled:
             if variant not in known:
                 known.append(variant)
             changes = variant.surroundings.changed()
+            if variant.left:
+                changes = changes or "it leaves arrays in containers, or in other places than they stood in"
             self._changes = 0 if changes is None else self._changes + 1
             if self._changes > MAX_TRIES:
                 self._give_up(f"it changes what it reads itself, in every call ({changes})")
@@ -266,7 +227,7 @@ class Compiled:
 
     def _advice(self) -> str:
         """What to do where most of the calls differ in nothing but Python numbers; otherwise nothing."""
-        if max(Counter(map(_without_numbers, self._variants)).values()) <= self.max_paths / 2:
+        if max(Counter(map(without_numbers, self._variants)).values()) <= self.max_paths / 2:
             return ""
         return (
             "\n  most of them differ in Python numbers among the arguments: each number is a recording of its own"
@@ -292,15 +253,17 @@ class Recording:
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The function's result; the variant has one more path then."""
         tape, variant = self.tape, self.variant
-        names = _argument_names(self.compiled.function, args, kwargs)
+        if self.call.odd is not None:
+            raise NotRecordableError(f"among its arguments is {self.call.odd}")
+        names = argument_names(self.compiled.function, args, kwargs)
         stand_ins = {
             id(x): tape.argument(Argument(i, names.get(id(x), f"argument_{i}")), x)
             for i, x in enumerate(self.call.arrays)
         }
         places = variant.surroundings.places()
         variant.shared = [(i, places[id(x)]) for i, x in enumerate(self.call.arrays) if id(x) in places]
-        args, kwargs = pytree.map_tree(lambda x: _stand_in(x, stand_ins), (args, kwargs), _is_whole)
-        given = _inside((args, kwargs))
+        args, kwargs = with_stand_ins((args, kwargs), stand_ins)
+        given = identities((args, kwargs))
         context = Context(recording=CONTEXT.get().recording, bindings=Lent(tape), draws=tape, session=False)
         token = TAPE.set(tape)
         try:
@@ -313,21 +276,23 @@ class Recording:
                 undo()
         if tape.refusal is not None:
             raise tape.refusal
-        if _inside((args, kwargs)) != given:
+        if identities((args, kwargs)) != given:
             raise NotRecordableError("it writes into a list, a dict, a dataclass or a Tensor among its arguments")
         return self._finish(returned)
 
     def _finish(self, returned: Any) -> Any:
         tape, variant = self.tape, self.variant
-        rebuild, results = _result_of(returned, tape)
+        rebuild, results = result_of(returned, tape, variant.surroundings.knows)
+        moved = False
         for place in variant.surroundings.left(self._is_ours):
             left = place.read()
             array = left._value if type(left) is Tensor else left
             original = tape.original(array)
             if original is None:
                 tape.write(Captured(place, type(left) is Tensor), array)
-            else:
+            else:  # it is another name for that very array from now on, which no replay would see to
                 place.write(tensor_of(original) if type(left) is Tensor else original)
+                moved = True
         sinks = [(sink, recorded.value) for sink, (recorded,) in tape.writes.items()]
         effects: list[Any] = [*tape.effects, *[_Advance(g, n) for g, n in tape.draws.values()]]
         leaf = Leaf([x.value for x in results], rebuild, sinks, effects)
@@ -338,12 +303,34 @@ class Recording:
             variant.tree.add(tape.items, tape.constants, leaf)
         if variant.tree.paths:
             variant.replay = Replay(variant.tree, tape.inner, self.compiled.settings)
-        own = partial(_own, tape.inner)  # from here on nothing can fail: what the run leaves behind is put in place
+        made = partial(own, tape.inner)  # from here on nothing can fail: what the run leaves behind is put in place
         for sink, (recorded,) in tape.writes.items():
-            sink.put(own(recorded.array))
+            sink.put(made(recorded.array))
         for effect in effects:
             effect()
-        return rebuild([own(x.array) for x in results])
+        self._clean(made, moved)
+        return rebuild([made(x.array) for x in results])
+
+    def _clean(self, made: Callable[[Any], Any], moved: bool) -> None:
+        """Containers, and new objects, that the function left where it reads: arrays in place of recorded ones.
+
+        Where there are such, or where it has ``moved`` arrays from place to place, nothing is replayed.
+        """
+        tape, surroundings = self.tape, self.variant.surroundings
+
+        def array(recorded: Any) -> Any:
+            original = tape.original(recorded)
+            return made(recorded.array) if original is None else original
+
+        cleaner = Cleaner(tape.recorder.array_type, array, surroundings.knows)
+        for place in surroundings.left(lambda x: True):
+            old = place.read()
+            new = old if place.key == "__dict__" else cleaner.clean(old)
+            if new is not old:
+                place.write(new)
+        self.variant.left = moved or cleaner.found
+        if self.variant.left:
+            self.variant.tree, self.variant.replay = Tree(), None
 
     def _is_ours(self, x: Any) -> bool:
         """Whether ``x`` is an array of this recording, or a Tensor of one."""
@@ -359,21 +346,10 @@ class Recording:
         made = [tape.inner.to_numpy(tape.constants[value]).tobytes() for value in tape.foreign]
         if not made or made == variant.made:
             return True
-        variant.met.update({id(x): x for x in tape.foreign.values()})
+        variant.met.update({id(x): (x, numbers) for x, numbers in zip(tape.foreign.values(), made, strict=True)})
         variant.made = made
         variant.tries += 1
         return False
-
-
-def _argument_names(function: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> dict[int, str]:
-    """Names for the arrays among the arguments, by their ids: those of the function's parameters."""
-    try:
-        parameters = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        parameters = []
-    given = dict(kwargs)
-    given.update({parameters[i] if i < len(parameters) else f"argument_{i}": x for i, x in enumerate(args)})
-    return {id(x._value if type(x) is Tensor else x): name for name, x in given.items()}
 
 
 class _Advance:
@@ -389,91 +365,6 @@ class _Advance:
 def _default(recorder: Any) -> Any:
     """Creation functions make recorded arrays, where their backend is the default one."""
     return backends.standing_in(recorder) if backends.default_backend() is recorder.inner else nullcontext()
-
-
-def _is_array(x: Any) -> bool:
-    try:
-        return type(x) not in _STATIC and hasattr(x, "dtype") and backends.backend_of(x) is not None
-    except TypeError:  # subclasses of NumPy's array that backends refuse
-        return False
-
-
-def _inside(x: Any) -> Any:
-    """What a tree holds, by identity."""
-    inside = None if _is_whole(x) else pytree.children_of(x)
-    if inside is None:
-        return id(x._value) if type(x) is Tensor else id(x)
-    return [list(inside[0]), [_inside(each) for each in inside[1]]]
-
-
-def _is_whole(x: Any) -> bool:
-    return isinstance(x, (Function, Input))
-
-
-def _without_numbers(key: tuple) -> tuple:
-    """What tells one kind of call from another, less the values of Python numbers: they stand behind their type."""
-    return tuple([None if type(before) is type and before in _NUMBERS else x for before, x in zip((None, *key), key)])
-
-
-def _stand_in(x: Any, stand_ins: dict[int, Any]) -> Any:
-    if type(x) is Tensor:
-        found = stand_ins.get(id(x._value))
-        return x if found is None else tensor_of(found)
-    return stand_ins.get(id(x), x)
-
-
-def _result_of(returned: Any, tape: Tape) -> tuple[Callable[[list], Any], list[Any]]:
-    """What makes the returned object of its arrays, and these arrays."""
-    leaves, tree = pytree.flatten(returned, _is_whole)
-    kept: list[Any] = []
-    makers: list[Any] = []
-    for leaf in leaves:
-        x = leaf._value if type(leaf) is Tensor else leaf
-        if type(leaf) is Tensor and leaf.record is not None:
-            raise NotRecordableError("it returns a Tensor with a history outside of it, which a replay would lose")
-        if isinstance(leaf, Tensor) and type(leaf) is not Tensor:
-            raise NotRecordableError(f"it returns a {type(leaf).__name__}")
-        if not isinstance(x, tape.recorder.array_type) and not _is_whole(x) and backends.backend_of(x) is not None:
-            x = tape.incoming(tape.recorder, x)
-        if isinstance(x, tape.recorder.array_type):
-            kept.append(x)
-            makers.append(
-                _as_tensor if type(leaf) is Tensor else _as_scalar if HOST.is_host_scalar(x.array) else _as_it_is
-            )
-        else:
-            makers.append(leaf)
-    return _Rebuild(tree, makers), kept
-
-
-def _own(inner: Any, x: Any) -> Any:
-    return x if HOST.is_host_scalar(x) else inner.own(x)
-
-
-class _Rebuild:
-    """Puts the arrays of a result into their places."""
-
-    def __init__(self, tree: Any, makers: list[Any]):
-        self.tree, self.makers = tree, makers
-        self.single = tree is pytree.LEAF and len(makers) == 1 and makers[0] in (_as_tensor, _as_scalar, _as_it_is)
-
-    def __call__(self, arrays: list[Any]) -> Any:
-        if self.single:
-            return self.makers[0](arrays[0])
-        rest = iter(arrays)
-        made = [m(next(rest)) if m in (_as_tensor, _as_scalar, _as_it_is) else m for m in self.makers]
-        return self.tree.unflatten(made)
-
-
-def _as_tensor(x: Any) -> Tensor:
-    return tensor_of(x)
-
-
-def _as_scalar(x: Any) -> Any:
-    return x[()]
-
-
-def _as_it_is(x: Any) -> Any:
-    return x
 
 
 def compile(  # noqa: A001  (the field's name for it)

@@ -26,6 +26,7 @@ from types import (
     ModuleType,
 )
 from typing import Any
+from weakref import ReferenceType
 
 from ..function import Parameter, Possession
 from ..module import Module
@@ -43,6 +44,11 @@ _IN_EVERY_CLASS |= {"__annotate__", "__annotate_func__", "__annotations_cache__"
 _READ_BY_US = frozenset(("call", "training", "tree_flatten", "tree_unflatten"))
 _FRAMEWORK = "zkynet.framework."
 _OPAQUE = (io.IOBase, enum.Enum)
+_BY_NAME = frozenset(("import_module", "__import__", "modules"))  # by which code gets at modules
+# Libraries whose objects are looked into no further than code names attributes: what they note is their own affair.
+_ASIDE = frozenset(("logging", "tqdm", "wandb", "tensorboard", "matplotlib", "unittest", "pytest", "_pytest"))
+_ASIDE |= {"IPython", "ipykernel", "hypothesis", "jax", "jaxlib", "torch", "cupy", "asyncio", "concurrent", "typing"}
+_GOING = ("weakref", "_weakref", "_weakrefset")  # whose objects show what may be gone at the next look
 
 
 class Slot:
@@ -76,6 +82,7 @@ class Reach:
         self.arrays: dict[int, list[Place]] = {}
         self.possessions: list[Possession] = []
         self.moving: list[str] = []
+        self.seen: dict[int, Any] = {}  # every object that was met, but arrays, by id
 
 
 class Walk:
@@ -139,7 +146,7 @@ class Walk:
                 if type(each) not in PLAIN:
                     self._queue.append((each, place.inside(f"[{i}]", getitem, place, i)))
         elif id(x) not in self._seen:
-            self._seen[id(x)] = x
+            self._seen[id(x)] = self.found.seen[id(x)] = x
             for kinds, visit in _VISITS:
                 if isinstance(x, kinds):
                     visit(self, x, place)
@@ -156,7 +163,8 @@ class Walk:
             at = Place(f"closure variable {name}", f" of {f.__name__}", attribute, cell, "cell_contents")
             cells[name] = at.read()
             if reads is None:
-                self._queue.append((at.read(), at))  # what a library's function was made of stays
+                if not _is_going(at.read()):  # a cache, of functools.singledispatch
+                    self._queue.append((at.read(), at))  # what a library's function was made of stays
             elif name in reads.cells:
                 self._cell(cell, at)
         self._queue.append((getattr(f, "__wrapped__", None), place))
@@ -177,6 +185,9 @@ class Walk:
             self._slot(self.found.entries, Place(f"global {name}", after, entry, namespace, name))
         for first, *rest in reads.chains:
             self._chain(cells[first] if first in cells else namespace.get(first), rest)
+        if _BY_NAME & (reads.names | reads.globals):
+            for name in sorted({name for name in reads.names if isinstance(sys.modules.get(name), ModuleType)}):
+                self._imported(0, name, namespace)
         for level, name in reads.imports:
             self._imported(level, name, namespace)
             if not level and ("random" in reads.names or "random" in name.split(".")):
@@ -189,7 +200,11 @@ class Walk:
                 return
             if name == "random":
                 self._drawn_from(x)
-            x = vars(x).get(name)
+            place = Place(f"{x.__name__}.{name}", "", entry, vars(x), name)
+            library, x = owner(x.__name__) != "user", place.read()
+            if library and x is not MISSING:  # somebody may put another one in its place
+                follow = isinstance(x, FunctionType) and owner(x.__module__) == "user"
+                self._slot(self.found.entries, place, follow)
 
     def _drawn_from(self, module: Any) -> None:
         """The random numbers that NumPy keeps for all, and the standard library."""
@@ -266,6 +281,8 @@ class Walk:
 
     def _counts_in_module(self, name: str, value: Any) -> bool:
         by_any_name = self.any_attribute and not name.startswith("__")
+        if name == "__getattr__":
+            return True
         return name in self.names or (by_any_name and (type(value) in PLAIN or isinstance(value, (list, tuple, dict))))
 
     # ---- objects and classes ----
@@ -285,6 +302,10 @@ class Walk:
             pass
         elif hasattr(kind, "__next__") and ours != "user":
             self.found.moving.append(f"{place}: a {kind.__name__}, which every call may move on")
+        elif _is_going(x):
+            self.found.moving.append(f"{place}: a {kind.__name__}, and what it refers to may go at any time")
+        elif module.partition(".")[0] == "pandas":
+            self.found.moving.append(f"{place}: a {kind.__name__}, the numbers in which cannot be watched")
         elif isinstance(x, ContextVar):
             self._probe(Place("", "", lambda variable, _: variable.get(), x).read, place)
         elif isinstance(x, bytearray):
@@ -296,6 +317,8 @@ class Walk:
         elif isinstance(x, Random):
             self._probe(x.getstate, place)
         else:
+            if ours == "library" and _is_memory(x):  # of ctypes
+                self._probe(lambda: bytes(memoryview(x)), place)
             self._object(x, place)
 
     def _look_at_steps(self, x: Any, place: Place) -> None:
@@ -338,7 +361,8 @@ class Walk:
         if isinstance(x, Module):
             return lambda name, value: name not in _OWN_NOTES and (self._named(name) or name in fields or _owns(value))
         if ours[0] == "library":
-            return lambda name, value: name in self.names or isinstance(value, (*_CALLED, Module, Possession))
+            whole = str(kind.__module__).partition(".")[0] not in _ASIDE
+            return lambda name, value: whole or name in self.names or isinstance(value, (*_CALLED, Module, Possession))
         return lambda name, _: self._named(name) or name in fields
 
     def _named(self, name: str) -> bool:
@@ -366,6 +390,8 @@ class Walk:
             self._attribute(x, "__mro__", Place(x.__qualname__), follow=False)
         if type(x) is not type and owner(type(x).__module__) == "user":
             self._queue.append((type(x), place))
+        for base in users:  # what "case Point(x, y)" reads
+            self.names.update([name for name in vars(base).get("__match_args__", ()) if type(name) is str])
         for base in bases:
             if base in self._dicts_of_classes:
                 continue
@@ -395,6 +421,19 @@ class Walk:
             if (id(inside), name) not in self._slots and counts(name, value):
                 place = Place(base.__qualname__, "", None, base).inside(f".{name}", class_entry, inside, name)
                 self._slot(self.found.class_entries, place, follow)
+
+
+def _is_going(x: Any) -> bool:
+    """Whether ``x`` is a weak reference, or a container of such."""
+    return type(x).__module__ in _GOING or isinstance(x, ReferenceType)
+
+
+def _is_memory(x: Any) -> bool:
+    try:
+        memoryview(x)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_bare_operator(x: Any, ours: str) -> bool:

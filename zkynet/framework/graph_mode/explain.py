@@ -61,6 +61,8 @@ def _told(ready: Ready) -> list[str]:
         lines.append(f"memory of the plan: {ready.nbytes / 2**20:.2f} MB")
     if ready.ways is not None:
         lines += ready.ways.report().splitlines()
+    if ready.device is not None:
+        lines += ready.device.report().splitlines()
     for step in ready.program.steps:
         if step.function == "expect":
             lines.append(f"checked: {_read(step.args[1], step.args[2])}, {_where(step.place)}")
@@ -81,18 +83,19 @@ def _where(place: Any) -> str:
 
 def _timed(compiled: Any, args: tuple, kwargs: dict[str, Any]) -> list[str]:
     """Lines about a run on these arguments, in which each step is timed; what it computes is thrown away."""
-    taken: dict[tuple[str, str], list[float]] = {}
+    taken: dict[tuple[str, str, str], list[float]] = {}
     with HOST.errstate():
         compiled.walk(lambda program, arrays: _run_timed(program, arrays, taken), args, kwargs)
     total = sum([seconds for seconds, _ in taken.values()]) or 1.0
-    lines = [f"  one run, step by step: {1e3 * total:.3f} ms", "     time    share  made       function, place"]
-    for (function, place), (seconds, nbytes) in sorted(taken.items(), key=lambda item: -item[1][0])[:20]:
+    head = "     time    share  made       function, operator, place"
+    lines = [f"  one run, step by step: {1e3 * total:.3f} ms", head]
+    for (function, rule, place), (seconds, nbytes) in sorted(taken.items(), key=lambda item: -item[1][0])[:20]:
         share = f"{100 * seconds / total:5.1f} %"
-        lines.append(f"  {1e3 * seconds:8.3f} ms {share} {nbytes / 2**20:7.2f} MB  {function}, {place}")
+        lines.append(f"  {1e3 * seconds:8.3f} ms {share} {nbytes / 2**20:7.2f} MB  {function}, {rule or '-'}, {place}")
     return lines
 
 
-def _run_timed(program: Program, arrays: list[Any], taken: dict[tuple[str, str], list[float]]) -> list[Any]:
+def _run_timed(program: Program, arrays: list[Any], taken: dict[tuple[str, str, str], list[float]]) -> list[Any]:
     known = dict(program.constants)
     known.update(zip(program.inputs, arrays, strict=True))
     for step in program.steps:
@@ -101,7 +104,8 @@ def _run_timed(program: Program, arrays: list[Any], taken: dict[tuple[str, str],
         made = function_of(program.xp, step.function)(*args, **kwargs)
         for _, array in paired(step.outputs, made):
             program.xp.synchronize(array)
-        entry = taken.setdefault((step.function, _where(step.place)), [0.0, 0.0])
+        rule = step.place.rule if step.place else ""
+        entry = taken.setdefault((step.function, rule, _where(step.place)), [0.0, 0.0])
         entry[0] += time.perf_counter() - start
         pairs = list(paired(step.outputs, made))
         entry[1] += sum([getattr(array, "nbytes", 0) for _, array in pairs])

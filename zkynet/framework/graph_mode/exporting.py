@@ -8,7 +8,7 @@ from typing import Any
 
 from .export import Counted, write
 from .program import Step, Value
-from .replay import Ready
+from .replay import Replay
 from .sources import Argument, Captured, Counter, Number, Possessed, Slot, Source
 
 
@@ -25,14 +25,16 @@ def export_numpy(compiled: Any, path: str | Path, *args: Any, **kwargs: Any) -> 
     ValueError where nothing is recorded for such a call, or where a value decides between several ways; TypeError for a
     program that is not NumPy's or that calls what cannot be written down.
     """
-    ready = compiled.known_program(args, kwargs)
+    replay = compiled.known_replay(args, kwargs)
+    ready = replay.root
     if not ready.stretch.is_leaf:
         raise ValueError(
             "export_numpy writes a straight line, and here a value decides between several ways.\n"
             f"{compiled.explain()}\nExport a function without the condition."
         )
-    program, leaf = ready.program, ready.end
-    named = _names(ready)
+    leaf, inputs = ready.end, _inputs(replay)
+    program = ready.program.replace(inputs=[value for value, _ in inputs])
+    named = _names(inputs)
     roles = [(name, _role(source)) for name, source in named.values()]
     by_source = {source: name for name, source in named.values()}
     arrays = {name: _array(source) for name, source in named.values() if not isinstance(source, Argument)}
@@ -53,19 +55,31 @@ def export_numpy(compiled: Any, path: str | Path, *args: Any, **kwargs: Any) -> 
     write(path, program, roles, [output for _, output in outputs], arrays, title)
 
 
-def _names(ready: Ready) -> dict[Value, tuple[str, Source]]:
+def _inputs(replay: Replay) -> list[tuple[Value, Source]]:
+    """The inputs of the only stretch, and the arguments that it does not read: a caller gives them all the same."""
+    root = replay.root
+    read = [(value, source) for value, source in root.inputs if source is not None]  # all: nothing is further up
+    unread = [
+        (value, source)
+        for source, value in replay.tree.inputs.items()
+        if isinstance(source, Argument) and value not in root.stretch.missing
+    ]
+    return sorted([*read, *unread], key=lambda pair: pair[0].index)
+
+
+def _names(inputs: list[tuple[Value, Source]]) -> dict[Value, tuple[str, Source]]:
     """A name for each input that is a name in Python, too, and no other's."""
     found: dict[Value, tuple[str, Source]] = {}
     taken: set[str] = set()
-    for value, source in ready.inputs:
-        base = re.sub(r"\W", "_", source.name) if source is not None else "x"
+    for value, source in inputs:
+        base = re.sub(r"\W", "_", source.name)
         base = base if base.isidentifier() else f"array_{base}"
         name, k = base, 1
         while name in taken:
             k += 1
             name = f"{base}_{k}"
         taken.add(name)
-        found[value] = name, source  # type: ignore[assignment]  # a leaf at the root has sources alone
+        found[value] = name, source
     return found
 
 

@@ -72,6 +72,10 @@ class Surroundings:
         """The Parameters, States and Constants that the function could read."""
         return list(self._found.possessions)
 
+    def knows(self, x: Any) -> bool:
+        """Whether ``x`` is an object that was there when this was made: each run meets it, not another one."""
+        return self._found.seen.get(id(x)) is x
+
     def hold(self, places: Iterable[Place]) -> None:
         """From now on the numbers of the arrays at these places count, too. A check then costs a copy of them."""
         for place in places:

@@ -36,7 +36,8 @@ class Step:
     ``function`` is the name of a function of the backend ("multiply", "conv", "linalg.solve") or of FUNCTIONS. Values
     stand in ``args`` and ``kwargs`` for arrays, also inside lists, tuples, dicts and slices; everything else there is
     as it is. ``outputs`` is a Value, or nested tuples and lists of them as the function returns them; None in place of
-    an output that is no array. ``place`` is (file, line) of the user's code that led to it, where that is known.
+    an output that is no array. ``place`` is the Origin, file and line of the user's code and the operator's rule there;
+    None where it is not known.
     """
 
     __slots__ = ("_makes", "_reads", "args", "function", "kwargs", "outputs", "place")

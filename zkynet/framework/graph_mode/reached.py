@@ -66,8 +66,13 @@ class Module:
             raise cannot_export(f"the source of {name} is not to be had.", "put its functions into a file") from None
         self.defines: dict[str, list[ast.stmt]] = {}
         self.imports: dict[str, tuple[str, str | None]] = {}  # name -> module, and the name in it
-        for statement in ast.parse("\n".join(self.lines)).body:
+        tree = ast.parse("\n".join(self.lines))
+        for statement in tree.body:
             self._add(statement)
+        top = {**self.defines, **self.imports}
+        for late in _late_imports(tree):  # loaded where they are used: as good as above, where no name is another's
+            if top.keys().isdisjoint(each.asname or each.name for each in late.names):
+                self._add(late)
 
     def _add(self, statement: ast.stmt) -> None:
         if isinstance(statement, ast.Import):
@@ -182,9 +187,16 @@ class Reached:
     def copied(self, source: Module, node: ast.AST, owner: str | None) -> str:
         """The source of a definition, with the names that its globals have here; ``owner``: whose ``self`` is in it."""
         edits: list[tuple[ast.AST, str]] = []
-        late = [each for each in ast.walk(node) if isinstance(each, ast.ImportFrom)]
-        if any(each.level or _is_ours(each.module or "") for each in late):
-            raise cannot_export(f"{source.name} loads a part of itself in line {late[0].lineno}.", "see _INSTEAD here")
+        for late in _late_imports(node):
+            names = [each.asname or each.name for each in late.names]
+            package = importlib.util.resolve_name(
+                "." * late.level + (late.module or ""), source.module.__package__ or ""
+            )
+            if [source.imports.get(name) for name in names] != [(package, each.name) for each in late.names]:
+                raise cannot_export(
+                    f"{source.name} calls two things {names} in line {late.lineno}.", "see _INSTEAD here"
+                )
+            edits.append((late, ""))
         own = _names_bound_in(node)
         hidden = _annotations(node)
         for each in ast.walk(node):
@@ -356,6 +368,13 @@ def _is_ours(module: str) -> bool:
     return module == OURS or module.startswith(OURS + ".")
 
 
+def _late_imports(tree: ast.AST) -> list[ast.ImportFrom]:
+    """What functions import of zkynet themselves when they run."""
+    inside = [each for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for each in ast.walk(f)]
+    found = {each: None for each in inside if isinstance(each, ast.ImportFrom)}  # a function in a function counts once
+    return [each for each in found if each.level or _is_ours(each.module or "")]
+
+
 def _member(module: str, name: str) -> Any:
     """What ``from module import name`` gives."""
     found = getattr(importlib.import_module(module), name, None)
@@ -403,7 +422,12 @@ def _edited(lines: list[str], node: Any, edits: list[tuple[Any, str]]) -> str:
     for each, new in sorted(edits, key=lambda edit: (edit[0].lineno, edit[0].col_offset), reverse=True):
         row = each.lineno - 1
         line = text[row].encode()
-        if each in quoted:
+        if isinstance(each, ast.ImportFrom):
+            for i in range(row, each.end_lineno or 0):
+                del text[i]
+            if not text.get(each.end_lineno or 0, "-").strip():  # the empty line behind it
+                del text[each.end_lineno or 0]
+        elif each in quoted:
             old = re.compile(rf"(?<![\w.]){re.escape(ast.unparse(each))}\b")
             for i in range(quoted[each].lineno - 1, quoted[each].end_lineno or 0):
                 text[i] = old.sub(new, text[i])

@@ -18,7 +18,7 @@ from zkynet.backends import standard
 
 from ..function import TAPE
 from ..record import HOST
-from .program import Value, compiles, function_of
+from .program import FUNCTIONS, Value, compiles, function_of
 from .tape import OURS, NotRecordableError, Tape, bytes_of
 
 # What an array's operators are called in the protocol.
@@ -45,6 +45,10 @@ _SHAPED_BY_VALUES = frozenset(("nonzero", "unique_all", "unique_counts", "unique
 # Functions whose answer Python code acts on: the arrays they read are read as values.
 _READING = frozenset(("last_of_equals", "rounds"))
 _NAMESPACES = ("linalg", "fft", "special")
+
+
+# By which other libraries get at an array's memory.
+_PROTOCOLS = frozenset(("__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__"))
 
 
 class RecordedArray:
@@ -114,6 +118,9 @@ class RecordedArray:
             raise TypeError("len() of an array without axes")
         return self.shape[0]
 
+    def __contains__(self, x: Any) -> bool:
+        return bool(self.recorder.any(self == x))
+
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
 
@@ -148,6 +155,10 @@ class RecordedArray:
         name = _OF_UFUNCS.get(ufunc.__name__)
         if name is None or method != "__call__" or settings or not all(map(_operand, inputs)):
             raise NotRecordableError(f"numpy.{ufunc.__name__} was used on a value that is computed inside")
+        if name == "pow" and any([_called(name, self, x) == "power" for x in inputs]):
+            raise NotRecordableError(
+                "numpy.power or ** was used on one of NumPy's scalars: which of the two is not seen"
+            )
         return self.recorder.call(name, inputs, {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -159,7 +170,7 @@ class RecordedArray:
         raise TypeError(f"unhashable type: {type(self.array).__name__!r}")
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and hasattr(self.array, name):
+        if (not name.startswith("_") or name in _PROTOCOLS) and hasattr(self.array, name):
             raise NotRecordableError(f"the method .{name} of an array was used on a value that is computed inside")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
@@ -180,10 +191,12 @@ def _item(x: Any) -> Any:
 def _operators() -> None:
     def binary(name: str) -> tuple[Callable, Callable]:
         def forward(self: Any, other: Any) -> Any:
-            return self.recorder.call(name, (self, other), {}) if _operand(other) else NotImplemented
+            return _applied(self, name, (self, other), other)
 
         def reflected(self: Any, other: Any) -> Any:
-            return self.recorder.call(name, (other, self), {}) if _operand(other) else NotImplemented
+            if type(other) is complex and isinstance(self.array, float):
+                raise NotRecordableError("a complex number meets NumPy's float64, a float to Python")
+            return _applied(self, name, (other, self), other)
 
         return forward, reflected
 
@@ -201,23 +214,27 @@ def _operators() -> None:
         setattr(RecordedArray, f"__i{short}__", _in_place(name))
 
 
+def _applied(x: RecordedArray, name: str, operands: tuple, other: Any) -> Any:
+    return x.recorder.call(_called(name, x, other), operands, {}) if _operand(other) else _theirs(name, other)
+
+
 def _in_place(name: str) -> Callable:
     """``a += b``: another array, where the variable ``a`` alone holds it and no view of it was taken."""
 
     def changed(self: Any, other: Any) -> Any:
         if not _operand(other):
-            return NotImplemented
+            return _theirs(name, other)
         inner, array = self.recorder.inner, self.array
         ours = sys._getframe(1).f_code.co_filename.startswith(OURS)  # works on immutable arrays, too
         if ours or not inner.is_mutable:
-            return self.recorder.call(name, (self, other), {})
+            return self.recorder.call(_called(name, self, other), (self, other), {})
         if (
             sys.getrefcount(self) > _HELD_BY_ONE
             or sys.getrefcount(array) > 3  # the slot, this variable, the argument
             or getattr(array, "base", None) is not None
         ):
             raise NotRecordableError("an array that others may see is written to in place")
-        result = self.recorder.call(name, (self, other), {})
+        result = self.recorder.call(_called(name, self, other), (self, other), {})
         if result.shape != self.shape or result.dtype != self.dtype:
             raise NotRecordableError("an array is written to in place, in another dtype or shape")
         return result
@@ -241,7 +258,50 @@ def _operand(x: Any) -> bool:
     return isinstance(x, (RecordedArray, int, float, complex)) or type(x) in backends.BACKEND_BY_TYPE
 
 
+def power(x: Any, exponent: Any) -> Any:
+    """``x ** exponent``, where that is not what the function ``pow`` gives."""
+    return x**exponent
+
+
+FUNCTIONS["power"] = power
+
+
+def _called(name: str, x: RecordedArray, other: Any) -> str:
+    """The function that an operator stands for.
+
+    ``**`` has ways of its own for NumPy's scalars, float16, booleans and complex numbers: roots, squares, reciprocals.
+    """
+    if name != "pow" or not x.recorder.inner.is_host:
+        return name
+    arrays = [getattr(each, "array", each) for each in (x, other)]
+    return "power" if any(map(_has_powers_of_its_own, arrays)) else name
+
+
+def _has_powers_of_its_own(x: Any) -> bool:
+    return HOST.is_host_scalar(x) or (hasattr(x, "dtype") and (x.dtype.kind in "bc" or x.dtype.itemsize == 2))
+
+
+def _theirs(name: str, other: Any) -> Any:
+    """The answer to an operand that is no array and no number: NotImplemented where its own class deals with arrays.
+
+    With others, lists and None too, every library's arrays have ways of their own.
+    """
+    if any([hasattr(type(other), each) for each in ("__array_ufunc__", "__zkynet_tensor__")]):
+        return NotImplemented
+    raise NotRecordableError(f"{name} of a value that is computed inside and a {type(other).__name__}")
+
+
+def _refusal(name: str) -> Callable:
+    def refused(self: Any, *args: Any) -> Any:
+        raise NotRecordableError(f"{name} was used on a value that is computed inside")
+
+    return refused
+
+
 _HELD_BY_ONE = _held_by_one()
+_REFUSED = ("round", "divmod", "rdivmod", "trunc", "copy", "deepcopy", "reduce", "reduce_ex", "delitem")
+for _name in _REFUSED:
+    setattr(RecordedArray, f"__{_name}__", _refusal(f"__{_name}__"))
 _OF_UFUNCS = {
     name: name for name in (*_BINARY.values(), *_COMPARE.values()) if name not in ("pow", "bitwise_left_shift")
 }

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..record import HOST
-from .branches import Leaf, Stretch, Tree, needed_below, unexpected
+from .branches import UPDATE, Leaf, Stretch, Tree, needed_below, unexpected
 from .codegen import Generated, generate
+from .device_graph import OnDevice
 from .lane_plan import TwoWays, two_ways
 from .passes import PASSES, optimized
+from .passes.facts import never_raises
 from .program import Program, Value, compiles
-from .sources import Argument, Source
+from .sources import Argument, Counter, Number, Source
 from .tape import outcome_of
 from .whole import compiled_whole
 
@@ -53,14 +55,18 @@ class Ready:
         self.nbytes = 0
         self.generated: Generated | None = None
         self.ways: TwoWays | None = None
+        self.device: OnDevice | None = None
         self.function = self._function(settings)
+        self._is_last = compiles(backend) or (stretch.is_leaf and _updates_are_last(self.program))
 
     def _function(self, settings: Settings) -> Callable[[list[Any]], Any]:
         """What runs the program: a function of the list of its inputs, which it empties."""
         program = self.program
         if compiles(program.xp):
-            replaced = {sink for sink, _ in self.end.sinks} if self.stretch.is_leaf else set()
-            return compiled_whole(program, [i for i, (_, source) in enumerate(self.inputs) if source in replaced])
+            places = {source: i for i, (_, source) in enumerate(self.inputs)}
+            sinks = [sink for sink, _ in self.end.sinks] if self.stretch.is_leaf else []
+            scalars = [i for source, i in places.items() if isinstance(source, (Counter, Number))]
+            return compiled_whole(program, [places[sink] for sink in sinks if sink in places], scalars)
         if program.xp.is_host:
             names, off = self._names(), settings.off
             generated = self.generated = generate(program, names, off, own_outputs=self.stretch.is_leaf)
@@ -77,7 +83,20 @@ class Ready:
                 if self.ways is not None:
                     self.ways.choice.load_state_dict(settings.lanes.get(self.title, {}))
             return self.ways or generated.function
+        if program.xp.elementwise_kernel is not None:
+            self.device = OnDevice(program, settings.off, self.stretch.is_leaf)
+            return self.device
         return lambda arrays: program(*arrays)
+
+    def run(self, arrays: list[Any]) -> Any:
+        """The program's outputs; what it updates stays as it was where the call may yet come to nothing."""
+        if self._is_last:
+            return self.function(arrays)
+        held = list(arrays)  # an update writes in place what nobody else holds
+        try:
+            return self.function(arrays)
+        finally:
+            held.clear()
 
     @property
     def title(self) -> str:
@@ -88,7 +107,8 @@ class Ready:
     @property
     def source(self) -> str:
         """The stretch as text: as Python where it runs as Python, else as it was recorded."""
-        return repr(self.program) if self.generated is None else self.generated.source
+        way = self.generated or self.device
+        return repr(self.program) if way is None else way.source
 
     def _names(self) -> dict[Value, str]:
         """Names for the inputs, by what they are."""
@@ -100,6 +120,13 @@ def _freeable(generated: Generated) -> Callable[[list[Any]], Any]:
     function: Any = generated.function
     function.free = generated.free
     return function
+
+
+def _updates_are_last(program: Program) -> bool:
+    """Whether nothing behind the first update can raise."""
+    names = [step.function for step in program.steps]
+    first = names.index(UPDATE) if UPDATE in names else len(names)
+    return all([step.function == UPDATE or never_raises(step) for step in program.steps[first:]])
 
 
 def _index(value: Value) -> int:
@@ -126,9 +153,9 @@ class Replay:
         UnexpectedError where a value asks for a path that is not recorded yet; nothing has changed then.
         """
         self.tree.clock[0] += 1
-        ready, arrays = self._down(lambda ready, arrays: ready.function(arrays), call)
+        ready, arrays = self._down(lambda ready, arrays: ready.run(arrays), call)
         with HOST.errstate():
-            return ready.end, ready.function(arrays)
+            return ready.end, ready.run(arrays)
 
     @staticmethod
     def leave(leaf: Leaf, outputs: Any) -> Any:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zkynet import backends
 from zkynet.backends.errors import ZkynetError
 
 from ..function import TAPE
+from ..operator import Operator
 from ..record import HOST, PYTHON_NUMBERS, tensor_of
 from .program import Step, Value, compiles, function_of, map_values
 from .sources import Captured, Counter, Possessed, Source
 
 OURS = (str(Path(__file__).parents[2]), str(Path(backends.__file__).parent))
+_RULES = ("forward", "vjp", "jvp")  # what the names of an operator's rules begin with
 
 
 class NotRecordableError(ZkynetError, RuntimeError):
@@ -99,12 +101,14 @@ class Tape:
         home = backends.backend_of(x)
         if home is not None and home is not self.inner and not home.is_host:
             raise OtherBackendError(home)
-        return self.inner.asarray(x)
+        if not getattr(getattr(x, "dtype", None), "isnative", True):
+            raise NotRecordableError(f"an array of dtype {x.dtype.str} came in, in another machine's order of bytes")
+        return x if self.inner.is_host and HOST.is_host_scalar(x) else self.inner.asarray(x)
 
     def incoming(self, recorder: Any, x: Any) -> Any:
         """An array, or a Python number or list, that meets a recorded one."""
         if backends.backend_of(x) is None or HOST.is_host_scalar(x):
-            return self.constant(recorder, self.inner.asarray(x))
+            return self.constant(recorder, self._at_home(x))
         found = self._arrays.get(("array", id(x)))
         if found is not None:
             if found.value in self.foreign and bytes_of(self._at_home(x)) != bytes_of(found.array):
@@ -114,7 +118,10 @@ class Tape:
         self._alive.append(x)
         if place is not None:
             return self._standing_for(x, self.input(Captured(place)))
-        if self._met.get(id(x)) is x:  # the same one in two runs: it lives where nobody sees it
+        met, numbers = self._met.get(id(x), (None, None))
+        # The same one in two runs: it lives where nobody sees it. Where it has changed, the function may write to it.
+        if met is x and (numbers is None or bytes_of(self._at_home(x)) == numbers):
+            self._met[id(x)] = x, None
             return self._standing_for(x, self.input(Captured(Held(x))))
         array = self.inner.own(self._at_home(x))
         found = self._arrays["array", id(x)] = self.constant(recorder, array)
@@ -211,6 +218,8 @@ class Tape:
 
     def read(self, recorded: Any, reader: Callable[[Any], Any]) -> Any:
         """What ``reader`` tells of an array that Python code asks for: guarded."""
+        if TAPE.get() is not self:
+            raise NotRecordableError("a value of a recording was used after its end: it is that of one call alone")
         answer = reader(recorded.array)
         if recorded.value not in self.constants or recorded.value in self.foreign:
             self.items.append(Guard(recorded.value, reader, outcome_of(answer), user_place()))
@@ -310,9 +319,20 @@ def outcome_of(answer: Any) -> Any:
     return type(answer), answer
 
 
-def user_place() -> tuple[str, int] | None:
-    """File and line of the innermost code that is not zkynet's."""
+class Origin(NamedTuple):
+    """Where a step comes from: the user's code, and what zkynet was doing there, ``Tanh.vjp_x`` say, or nothing."""
+
+    file: str
+    line: int
+    rule: str
+
+
+def user_place() -> Origin | None:
+    """The innermost code that is not zkynet's, and the innermost operator that runs."""
     frame = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(OURS):
+    rule = ""
+    while frame is not None and (code := frame.f_code).co_filename.startswith(OURS):
+        if not rule and code.co_name.startswith(_RULES) and isinstance(frame.f_locals.get("self"), Operator):
+            rule = f"{type(frame.f_locals['self']).__name__}.{code.co_name}"
         frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    return None if frame is None else Origin(frame.f_code.co_filename, frame.f_lineno, rule)

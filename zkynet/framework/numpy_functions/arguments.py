@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .. import operations as op
+from .. import op
 from ..operations.dtypes import dtype_name
 from ..record import is_tracked
 

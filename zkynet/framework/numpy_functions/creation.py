@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .. import operations as op
+from .. import op
 from ..record import shape_of
 from .arguments import array, cast, dtype_name, flag, refuse
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .. import operations as op
+from .. import op
 from .arguments import UNSET, array, is_given, refuse
 
 

@@ -3,7 +3,7 @@
 import operator
 from typing import Any
 
-from .. import operations as op
+from .. import op
 from ..record import kind_of, shape_of
 from .arguments import array, cast, dtype_name, refuse
 

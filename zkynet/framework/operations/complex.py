@@ -8,7 +8,6 @@ from .comparison import all
 from .control import is_traced
 from .dtypes import finfo
 from .elementwise import abs, multiply, positive
-from .trigonometric import atan2, cos, sin
 
 
 class Real(Elementwise):
@@ -86,11 +85,15 @@ def complex(re, im) -> Tensor:
 
 def polar(abs, angle) -> Tensor:
     """The complex array of magnitude ``abs`` at ``angle`` radians."""
+    from .trigonometric import cos, sin  # late: what every program needs is conj, for products of matrices
+
     return complex(multiply(abs, cos(angle)), multiply(abs, sin(angle)))
 
 
 def angle(x, deg=False) -> Tensor:
     """The angle of x in the complex plane, in -pi .. pi radians, or in degrees; derivative 0 at 0."""
+    from .trigonometric import atan2
+
     radians = atan2(imag(x), real(x))
     return multiply(radians, 180 / math.pi) if deg else radians
 

@@ -7,6 +7,7 @@ from ..operator import Operator
 from ..record import Tensor, apply, kind_of, shape_of
 from . import shape as shapes
 from .complex import conj
+from .elementwise import multiply
 from .indexing import Take, flat_positions
 from .shape import matrix_transpose, permute_dims, reshape
 
@@ -291,11 +292,22 @@ def tensordot(a, b, axes=2) -> Tensor:
     return reshape(matmul(a, b), tuple(sa[i] for i in rows) + tuple(sb[i] for i in columns))
 
 
+def dot(a, b) -> Tensor:
+    """NumPy's dot: a product of scalars, else a sum over the last axis of a and the second last of b."""
+    sa, sb = shape_of(a), shape_of(b)
+    if not sa or not sb:
+        return multiply(a, b)
+    return matmul(a, b) if len(sb) < 3 else tensordot(a, b, ([-1], [-2]))
+
+
 def einsum(subscripts, *arrays) -> Tensor:
     """Einstein's summation: implicit outputs, repeated labels and ellipsis as in NumPy.
 
     Or by lists of numbers, one behind each operand and perhaps one for the output: ``einsum(a, [0, 1], b, [1], [0])``.
+    Rules call the protocol's canonical form, ``einsum(labels, out, *arrays)``, with a tuple of labels first.
     """
+    if isinstance(subscripts, tuple):
+        subscripts, arrays = ",".join(subscripts) + "->" + arrays[0], arrays[1:]
     if not isinstance(subscripts, str):
         subscripts, arrays = _from_lists((subscripts, *arrays))
     labels, out = _canonical(subscripts, [shape_of(a) for a in arrays])

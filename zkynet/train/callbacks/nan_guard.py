@@ -20,72 +20,56 @@ class NaNGuard(Callback):
     With a loss scale gradients may overflow, and the scale answers for that: then only the loss is looked at. What a
     Trainer's ``change`` or the optimizer itself makes of finite gradients shows in the next step's loss.
 
-    It costs a look at every gradient, and a second run only where there is something to find. A compiled step keeps its
-    gradients to itself: there the loss and the new weights are looked at after the step, and to be able to go back
-    weights, States and the optimizer's arrays are kept over every step, so that memory for them is needed twice. LBFGS
-    evaluates the loss itself, and refuses one that is not finite by a FloatingPointError, without this guard.
+    It costs a look at every gradient, and a second run only where there is something to find; compiled steps run in two
+    parts, gradients and update. LBFGS evaluates the loss itself, and refuses one that is not finite by a
+    FloatingPointError, without this guard.
     """
 
     def __init__(self) -> None:
         self._states: dict[Any, Any] = {}  # what they hold before the step
-        self._weights: dict[Any, Any] = {}  # and these, where the step is compiled
-        self._optimizer: dict[str, Any] = {}
 
     def on_run_start(self, run: Any) -> None:
         self._states = dict.fromkeys(run.model.named_states().values())
-        self._weights = dict.fromkeys(run.model.named_parameters().values()) if run.compiled else {}
 
     def on_step_start(self, run: Any) -> None:
         self._states = {state: state.value for state in self._states}
-        if run.compiled:
-            self._weights = {weight: weight.value for weight in self._weights}
-            self._optimizer = run.optimizer.state_dict()
 
     def on_gradients(self, run: Any) -> None:
         if not math.isfinite(run.loss):
             self._find(run, f"its loss is {run.loss}")
         if run.loss_scale is None:
-            self._look(run, run.gradients, "gradient")
+            self._look(run)
 
-    def on_step_end(self, run: Any) -> None:
-        if run.compiled:
-            if not math.isfinite(run.loss):
-                self._find(run, f"its loss is {run.loss}")
-            self._look(run, {name: each.value for name, each in run.model.named_parameters().items()}, "new value")
-
-    def _look(self, run: Any, arrays: Any, what: str) -> None:
+    def _look(self, run: Any) -> None:
         from zkynet.train.precision import not_finite
 
-        bad = not_finite(arrays)
+        bad = not_finite(run.gradients)
         if bad:
             others = f" and {len(bad) - 1} others" if len(bad) > 1 else ""
-            self._find(run, f"the {what} of {bad[0]!r}{others} is not finite")
+            self._find(run, f"the gradient of {bad[0]!r}{others} is not finite")
 
     def _find(self, run: Any, found: str) -> None:
         """Run the step again from where it began and raise what comes of it."""
         from zkynet.framework.computation_graph import detect_anomaly, value_and_grad
         from zkynet.framework.record import HOST
 
-        number, batch = (run.step, run.batch) if run.compiled else (run.step + 1, run.batch + 1)
-        self._put_back(run)
-        where = f"step {number}, batch {batch} of epoch {run.epoch}"
+        self._put_back()
+        where = f"step {run.step + 1}, batch {run.batch + 1} of epoch {run.epoch}"
         try:
             with HOST.errstate(), detect_anomaly():  # NumPy has warned once
                 value_and_grad(run.loss_function)(run.model, *run.current_batch)
         except AnomalyError as error:
-            self._put_back(run)
+            self._put_back()
             raise _told(error, where, found) from None
-        self._put_back(run)
+        self._put_back()
         raise _not_again(where, found)
 
-    def _put_back(self, run: Any) -> None:
-        for owned, value in (*self._states.items(), *self._weights.items()):
-            owned.value = value
-        if run.compiled:
-            run.optimizer.load_state_dict(self._optimizer)
+    def _put_back(self) -> None:
+        for state, value in self._states.items():
+            state.value = value
 
     def on_run_end(self, run: Any) -> None:
-        self._states, self._weights, self._optimizer = {}, {}, {}  # keeps no array alive
+        self._states = {}  # keeps no array alive
 
 
 def _told(error: Any, where: str, found: str) -> Exception:

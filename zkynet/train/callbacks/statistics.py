@@ -25,8 +25,9 @@ class Statistics(Callback):
     there is no file. Numbers that are not finite are null there. Each epoch gets two figures, ``gradient_norm`` and
     ``weight_norm``: the norm of all together at the newest look.
 
-    A compiled step, and LBFGS, keep their gradients to themselves: then a warning says so, and there are weights only;
-    ``gradients=False`` asks for no more. It costs a copy of both to the host for every look, nothing otherwise.
+    A step that is compiled whole, and LBFGS, keep their gradients to themselves: then a warning says so, and there are
+    weights only; ``gradients=False`` asks for no more. It costs a copy of both to the host for every look, nothing
+    otherwise.
     """
 
     order = -1
@@ -45,8 +46,8 @@ class Statistics(Callback):
         self._writes = self.path is not None or run.folder is not None
         if self._writes:
             self._file.open(file_of(self, run, self.path, "statistics.jsonl"), resumed=run.step > 0)
-        if self.gradients and (run.compiled or minimizes(run.optimizer)):
-            who = "a compiled step" if run.compiled else type(run.optimizer).__name__
+        if self.gradients and (run.steps_are_whole or minimizes(run.optimizer)):
+            who = "a compiled step" if run.steps_are_whole else type(run.optimizer).__name__
             warnings.warn(
                 f"Statistics: {who} keeps its gradients to itself, so there are those of the weights only.\n"
                 "Use Trainer(..., compiled=False) to see them, Statistics(gradients=False) not to be told.",

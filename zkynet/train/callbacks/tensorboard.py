@@ -25,9 +25,9 @@ class TensorBoard(Callback):
     Every ``every`` steps ``step/loss`` and ``step/learning_rate``, those of that step alone; never for None. After each
     epoch its figures, those that are numbers, as ``epoch/loss`` and so on. ``histograms``: of all weights and
     gradients, every n steps for n, and for True after each epoch, with the gradients of its last step. Where steps are
-    compiled, or for True the number of batches is not known, there are none of gradients. ``images``: a function of the
-    Trainer that returns pictures by tag, of which ``zkynet.io.EventWriter.image`` says what they may be, called after
-    each epoch. All of it stands at the number of steps done, a new run's model and optimizer as texts at 0.
+    compiled whole, or for True the number of batches is not known, there are none of gradients. ``images``: a function
+    of the Trainer that returns pictures by tag, of which ``zkynet.io.EventWriter.image`` says what they may be, called
+    after each epoch. All of it stands at the number of steps done, a new run's model and optimizer as texts at 0.
 
     ``folder``: one for each run, default the folder ``events`` in the run's folder. Nothing in it is ever replaced: the
     files of a new run begin with a mark on which TensorBoard forgets what an older one left there.

@@ -239,10 +239,10 @@ def training_options(
 ) -> tuple[Option, ...]:
     """The settings that every task shares, with its own defaults: what ``Task.options`` begins or ends with.
 
-    backend, seed, dtype, epochs, batch_size, lr. ``samples``: what a batch holds, for the help; ``epochs_help`` and
-    ``lr_help`` say defaults that depend on others. ``narrow``: the loss is one of ``model(inputs)``, so that it can be
-    computed in float16 and bfloat16 too; then ``config["dtype"]`` is float32 for the task all the same. RUN_OPTIONS
-    come on top; the commands add --config and --resume.
+    backend, seed, dtype, compile, lanes, epochs, batch_size, lr. ``samples``: what a batch holds, for the help;
+    ``epochs_help`` and ``lr_help`` say defaults that depend on others. ``narrow``: the loss is one of
+    ``model(inputs)``, so that it can be computed in float16 and bfloat16 too; then ``config["dtype"]`` is float32 for
+    the task all the same. RUN_OPTIONS come on top; the commands add --config and --resume.
     """
     return (
         Option("epochs", Whole(1), epochs, f"passes over the training {samples}{epochs_help}"),
@@ -256,4 +256,17 @@ def training_options(
         ),
         Option("backend", Word(), None, "the array library: numpy, jax or cupy (default: $ZKYNET_BACKEND, else numpy)"),
         Option("dtype", Choice(*DTYPES, *NARROW * narrow), "float32", NARROW_HELP if narrow else DTYPE_HELP),
+        Option(
+            "compile",
+            Flag(),
+            False,
+            "record a step once and replay it: faster from some hundred steps on (zk.compile; JAX always compiles)",
+        ),
+        Option(
+            "lanes",
+            Flag(),
+            False,
+            "with --compile: two threads, each with half of a batch, where that is measured to be faster; "
+            "the last bits then depend on the machine",
+        ),
     )

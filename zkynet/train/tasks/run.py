@@ -79,8 +79,7 @@ def _trainer(config: Config, plan: Plan, folder: Any, callbacks: Sequence[Any]) 
 
     dtype = config["dtype"]
     scaled = dtype == "float16"  # whose gradients would underflow; a scale looks at every step
-    compiled = config["backend"] == "jax" if plan.compiled is None else plan.compiled
-
+    usual = config["compile"] or (config["backend"] == "jax" and not scaled)
     return Trainer(
         plan.model,
         plan.loss,
@@ -90,7 +89,8 @@ def _trainer(config: Config, plan: Plan, folder: Any, callbacks: Sequence[Any]) 
         folder=None if folder is None else folder.path,
         checkpoint_every=config.get("checkpoint_every"),
         keep=config.get("keep", 3),
-        compiled=compiled and not scaled,
+        compiled=usual if plan.compiled is None else plan.compiled,
+        deterministic=not config["lanes"],
         precision=dtype if dtype in NARROW else None,
         loss_scale=DynamicLossScale() if scaled else None,
     )

@@ -99,7 +99,7 @@ class Plan(NamedTuple):
     names: Mapping[str, str] = {}
     shown: Sequence[str] | None = None
     finish: Callable[[Path, Any], Iterable[str]] | None = None
-    compiled: bool | None = None  # None: where the backend gains by it (JAX)
+    compiled: bool | None = None  # None: with JAX, and with --compile
 
 
 class Saved(NamedTuple):

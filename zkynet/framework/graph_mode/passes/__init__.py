@@ -13,6 +13,8 @@ from .common_subexpressions import common_subexpressions
 from .constant_folding import constant_folding
 from .dead_code import dead_code
 from .identities import identities
+from .relu_after_pooling import relu_after_pooling
+from .saved_slopes import saved_slopes
 from .transposes import transposes
 
 # In the order in which they run.
@@ -20,8 +22,10 @@ PASSES: dict[str, Callable[[Program], Program]] = {
     "constant folding": constant_folding,
     "identities": identities,
     "transposes": transposes,
+    "relu after pooling": relu_after_pooling,
     "common subexpressions": common_subexpressions,
     "dead code": dead_code,
+    "saved slopes": saved_slopes,
 }
 
 ROUNDS = 4  # at most: one pass may find more to do behind another

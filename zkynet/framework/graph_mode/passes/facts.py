@@ -143,6 +143,8 @@ class Orders:
             return UNKNOWN
         if name in _GIVES_ROWS or entries(step.outputs) == 1:
             return ROWS
+        if name == "conv":  # leading axes of the kernel may be moved to the front
+            return ROWS if len(step.outputs.shape or ()) == len(step.args[0].shape) else UNKNOWN
         if name in _KEEPS_ORDER or name in _PERMUTES:
             order = self[reads(step)[0]]
             return order if name in _KEEPS_ORDER else min(DENSE, order)

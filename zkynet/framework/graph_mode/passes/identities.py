@@ -234,10 +234,17 @@ def _broadcast_to(known: _Known, step: Step) -> Any:
 
 
 def _getitem(known: _Known, step: Step) -> Any:
+    """What is cut out is all there is: one entry fewer would change the shape."""
     x, index = step.args
     items = index if type(index) is tuple else (index,)
-    whole = all([type(item) is EllipsisType or item == slice(None) for item in items if type(item) is not Value])
-    return x if whole and not any([type(item) is Value for item in items]) and known.alike(x, step) else None
+    whole = all([type(item) is EllipsisType or _is_plain(item) for item in items])
+    return x if whole and known.alike(x, step) else None
+
+
+def _is_plain(item: Any) -> bool:
+    """Whether it is a slice that takes entries in their order."""
+    numbers = (item.start, item.stop) if type(item) is slice and item.step in (None, 1) else (item,)
+    return all([number is None or type(number) is int for number in numbers])
 
 
 def _reduction(known: _Known, step: Step) -> Any:

@@ -6,10 +6,10 @@ alone the families of erf, gamma, beta and their incomplete functions are there,
 says so.
 """
 
-from .activation import sigmoid as expit
-from .special_bessel import i0, i0e, i1, i1e, iv, ive, j0, j1, jn, kv, kve, kve_order, y0, y1, yn
-from .special_error import dawsn, erf, erfc, erfcinv, erfcx, erfinv, log_ndtr, logit, ndtr, ndtri, owens_t
-from .special_gamma import (
+from ..operations.activation import sigmoid as expit
+from ..operations.special_bessel import i0, i0e, i1, i1e, iv, ive, j0, j1, jn, kv, kve, kve_order, y0, y1, yn
+from ..operations.special_error import dawsn, erf, erfc, erfcinv, erfcx, erfinv, log_ndtr, logit, ndtr, ndtri, owens_t
+from ..operations.special_gamma import (
     beta,
     betaln,
     comb,
@@ -26,7 +26,7 @@ from .special_gamma import (
     zeta,
     zeta_derivative,
 )
-from .special_incomplete import (
+from ..operations.special_incomplete import (
     betainc,
     betainc_moment,
     betaincinv,
@@ -36,7 +36,7 @@ from .special_incomplete import (
     gammainccinv,
     gammaincinv,
 )
-from .special_integrals import (
+from ..operations.special_integrals import (
     boxcox,
     boxcox1p,
     entr,
@@ -53,7 +53,7 @@ from .special_integrals import (
     sici,
     spence,
 )
-from .special_student import stdtr, stdtr_df
+from ..operations.special_student import stdtr, stdtr_df
 
 lgamma, psi = gammaln, digamma
 
