@@ -21,8 +21,8 @@ def update_in_blocks(xp, rule, groups, scalars, block):
     nearer cache, but between two calls of NumPy a thread needs Python's lock, and waking up with it takes 50 us.
     """
     # 0-d arrays: with a Python number a ufunc takes twice as long.
-    numbers = {dtype: [np.array(x, _real(dtype)) for x in scalars] for dtype in {group[0].dtype for group in groups}}
-    new, blocks, entries = [None] * len(groups), deque(), sum([group[1].size for group in groups])
+    numbers = {dtype: _arrays_of(scalars, _real(dtype)) for dtype in {group[0].dtype for group in groups}}
+    new, blocks = [None] * len(groups), deque()
     for members, rows in _runs(groups, block):
         g = np.concatenate([groups[k][1] for k in members], axis=None)
         blocks.append(([line(row) for row in rows], g, numbers[rows[0][0].dtype]))
@@ -33,11 +33,15 @@ def update_in_blocks(xp, rule, groups, scalars, block):
             own = _writable(group)
             new[k] = tuple(own)
             blocks += _split(own, group[1], numbers[own[0].dtype], block)
-    if entries >= _ALONE and len(blocks) > 1 and processors() > 1:
+    if len(blocks) > 1 and sum([group[1].size for group in groups]) >= _ALONE and processors() > 1:
         run_beside(lambda: _work(xp, rule, blocks), lambda: _work(xp, rule, blocks))
     else:
         _work(xp, rule, blocks)
     return new
+
+
+def _arrays_of(scalars, dtype):
+    return [np.array(x, dtype) for x in scalars]
 
 
 def _split(own, g, rest, block):

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MemberDescriptorType
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from zkynet import backends
 
@@ -45,13 +45,15 @@ class Module(Function):
         raise NotImplementedError(f"{type(self).__name__} needs a method call(self, ...)")
 
     def __call__(self, *inputs, **settings):
+        signature = signature_of(type(self))
+        if not signature.least == len(inputs) == signature.most or "_variables" in self.__dict__:
+            inputs = self._checked_inputs(inputs, settings)
         context = CONTEXT.get()
-        inputs = self._checked_inputs(inputs, settings)
-        if context.session is None and not context.depth and context.recording:
-            return self._call_from_outside(context, inputs, settings)
         if context.session:
             return context.session.call(self, inputs, settings)
-        return self.call(*inputs, **settings)
+        if context.depth or not context.recording or context.session is False:
+            return self.call(*inputs, **settings)
+        return self._call_from_outside(context, inputs, settings)
 
     def _call_from_outside(self, context, inputs, settings):
         """The ModuleGraph of a call: one an array, where it gives a container of them."""
@@ -140,6 +142,16 @@ class Module(Function):
 
     def named_possessions(self, kind=Parameter) -> dict[str, Any]:
         """Every owned Parameter (or State, Constant) by its path, ``layers.0.weight``; a shared one once."""
+        if kind is not Parameter:
+            return self._walked(kind)
+        outline = _outlines.get(id(self))
+        if outline is not None and outline.holds(self):
+            return {path: parameter() for path, parameter in outline.named}
+        found = self._walked(kind)
+        _outlines[id(self)] = Outline(self, found)
+        return found
+
+    def _walked(self, kind) -> dict[str, Any]:
         found: dict[str, Any] = {}
         seen = set()
         stack: list[tuple[str, Any]] = [("", self)]
@@ -295,18 +307,15 @@ class CallSignature(NamedTuple):
     most: int | None
 
 
-_signatures: WeakKeyDictionary = WeakKeyDictionary()
-
-
 def signature_of(cls) -> CallSignature:
     """The inputs of a class of Modules: the positional parameters of its ``call``."""
-    found = _signatures.get(cls)
+    found = cls.__dict__.get("_call_signature")  # not that of a class above, which may have another ``call``
     if found is None:
         parameters = list(inspect.signature(cls.call).parameters.values())[1:]
         named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         least = len([p for p in named if p.default is p.empty])
         most = None if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(named)
-        found = _signatures[cls] = CallSignature(tuple(p.name for p in named), least, most)
+        found = cls._call_signature = CallSignature(tuple(p.name for p in named), least, most)
     return found
 
 
@@ -356,15 +365,17 @@ def _children(node) -> list[tuple[Any, Any]]:
             items = [*declared.items(), *(item for item in items if item[0] != "_params")]
         if fixed:
             items = {**{name: getattr(node, name, None) for name in fixed}, **dict(items)}.items()
-    return [
-        (name, child)
-        for name, child in items
-        if type(child) not in _PLAIN and (isinstance(child, _INSIDE) or hasattr(type(child), "__dataclass_fields__"))
-    ]
+    return [(name, child) for name, child in items if type(child) not in _PLAIN and _may_hold(child)]
+
+
+def _may_hold(x) -> bool:
+    """Whether ``x`` is a module or possession, or a container that may hold some: its type tells."""
+    return isinstance(x, _INSIDE) or hasattr(type(x), "__dataclass_fields__")
 
 
 _PLAIN = frozenset((int, float, str, bool, type(None)))  # the most frequent of what holds nothing, asked first
-_INSIDE = (Possession, Module, list, tuple, dict, deque, set, frozenset)
+_CONTAINERS = (list, tuple, dict, deque, set, frozenset)
+_INSIDE = (Possession, Module, *_CONTAINERS)
 
 
 @lru_cache(512)
@@ -373,3 +384,81 @@ def _fixed_names(cls) -> list[str]:
     kinds = (Possession, Module, MemberDescriptorType)
     found = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
     return [name for name, value in found.items() if isinstance(value, kinds)]
+
+
+class Outline:
+    """The structure that a walk found the Parameters of a module in, to tell whether it is the same at the next one.
+
+    Every training step asks twice for the Parameters, and a walk takes four times as long as a look at all containers
+    on its way: their names, the types of what they hold, and each Parameter itself. Nothing is kept alive.
+    """
+
+    __slots__ = ("kind", "module", "named", "parts")
+
+    def __init__(self, module: Module, named: dict[str, Parameter]):
+        self.kind = type(module)
+        key = id(module)
+        self.module = ref(module, lambda _: _outlines.pop(key, None))
+        self.named = [(path, ref(parameter)) for path, parameter in named.items()]
+        self.parts: list[tuple] | None = []
+        holders: list[Any] = [module]
+        places = {id(module): 0}
+        for node in holders:  # it grows while we go
+            items = _plain_items(node)
+            if items is None:
+                self.parts = None
+                return
+            owned, inside = [], []
+            for name, child in items.items():
+                if isinstance(child, Possession):
+                    owned.append((name, ref(child)))
+                elif _may_hold(child):
+                    if id(child) not in places:
+                        places[id(child)] = len(holders)
+                        holders.append(child)
+                    inside.append((name, places[id(child)]))
+            listed = isinstance(node, (list, tuple))
+            form = (*(() if listed else items), *map(type, items.values()))
+            self.parts.append((listed, form, owned, inside))
+
+    def holds(self, module: Module) -> bool:
+        """Whether a walk would find what it found before."""
+        if self.parts is None or type(module) is not self.kind:
+            return False
+        holders: list[Any] = [module]
+        for node, (listed, form, owned, inside) in zip(holders, self.parts):
+            if listed:
+                items = node
+                same = (*map(type, node),) == form
+            else:
+                items = node if type(node) is dict else node.__dict__
+                same = (*items, *map(type, items.values())) == form
+            if not same:
+                return False
+            for name, parameter in owned:
+                if items[name] is not parameter():
+                    return False
+            for name, place in inside:
+                child = items[name]
+                if place == len(holders):
+                    holders.append(child)
+                elif child is not holders[place]:
+                    return False
+        return True
+
+
+def _plain_items(node) -> dict[Any, Any] | None:
+    """What a container holds by name; None for one that has to be looked through every time."""
+    cls: Any = type(node)
+    if cls is list or cls is tuple:
+        return dict(enumerate(node))
+    if cls is not dict:
+        if issubclass(cls, _CONTAINERS) or not hasattr(node, "__dict__"):
+            return None
+        if _fixed_names(cls) or hasattr(cls, "_params"):  # what it owns for all its instances
+            return None
+        node = node.__dict__
+    return node if all([type(name) is str for name in node]) else None  # 1 and True are one key and two paths
+
+
+_outlines: dict[int, Outline] = {}  # by id: modules with an __eq__ of their own have no hash

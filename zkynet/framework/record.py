@@ -227,7 +227,7 @@ def _apply(operator, inputs):
     parents = []
     tracked = False
     first = None
-    uniform = True  # one type of array and one dtype: nothing to convert
+    alike = uniform = True  # arrays of one type; and of one dtype: nothing to convert
     for x in inputs:
         if type(x) is Tensor:
             value = x._value
@@ -241,12 +241,14 @@ def _apply(operator, inputs):
         if first is None:
             first = value
             cls = type(value)
-        elif type(value) is not cls or (cls not in PYTHON_NUMBERS and value.dtype is not first.dtype):
+        elif type(value) is not cls:
+            alike = False
+        elif cls not in PYTHON_NUMBERS and value.dtype is not first.dtype:
             uniform = False
-    if uniform and cls not in PYTHON_NUMBERS:
+    if alike and cls not in PYTHON_NUMBERS and (uniform or cls in BACKEND_BY_TYPE):
         xp = BACKEND_BY_TYPE.get(cls) or backends.backend_of(first)
-        if operator.promotion in FLOATING and not xp.is_inexact(first.dtype):
-            values = promote(operator, xp, values)
+        if not uniform or (operator.promotion in FLOATING and not xp.is_inexact(first.dtype)):
+            values = promote(operator, xp, values, alike=True)
     elif cls in PYTHON_NUMBERS and all(type(v) in PYTHON_NUMBERS for v in values):
         return _apply_weak(operator, values, parents, tracked)
     else:
@@ -267,8 +269,10 @@ def _apply(operator, inputs):
     if xp.is_mutable and (operator.makes_view or y is values[0] or getattr(y, "base", y) is not None):
         _own_views(operator, inputs, values, result, xp)
         y = result._value
-    if tracked and operator.differentiable and CONTEXT.get().recording and xp.is_inexact(y.dtype):
-        result.record = _record(operator, inputs, values, parents, y, y.shape, y.dtype, xp)
+    if tracked and operator.differentiable and CONTEXT.get().recording:
+        dtype = y.dtype
+        if dtype in xp.real_dtypes or xp.is_inexact(dtype):
+            result.record = _record(operator, inputs, values, parents, y, y.shape, dtype, xp)
     return result
 
 
@@ -279,20 +283,24 @@ def _record(operator, inputs, values, parents, y, shape, dtype, xp):
         parents = [None if n in operator.nondifferentiable else p for n, p in zip(names, parents, strict=True)]
     keep = operator.plan.keep(parents)
     guards = None
-    saved = []
+    saved = [None] * len(keep)
     for i, value in enumerate(values):
         code = keep[i]
         if code is None:
-            value = None
-        elif code == "spec":
+            continue
+        if code == "spec":
             value = Spec(value.shape, value.dtype)
         elif value is inputs[i] and xp.is_mutable:  # the caller's own array, not one of ours
             value, guard = xp.borrow(value)
             if guard is not None:
                 guards = (*(guards or ()), guard)
-        saved.append(value)
-    saved.append(y if keep[-1] else None)
-    return make_record(operator, tuple(parents), saved, shape, dtype, xp, guards)
+        saved[i] = value
+    if keep[-1]:
+        saved[-1] = y
+    record = Record(operator, tuple(parents), saved, shape, dtype, xp)
+    if guards:
+        GUARDS[record] = guards
+    return record
 
 
 def _apply_weak(operator, values, parents, tracked):
@@ -358,9 +366,15 @@ def common_backend(operator, values):
     return found or backends.default_backend()
 
 
-def promote(operator, xp, values):
-    """Every input as an array of ``xp``, those that the operator promotes in their common dtype by NumPy 2's table."""
+def promote(operator, xp, values, alike=False):
+    """Every input as an array of ``xp``, those that the operator promotes in their common dtype by NumPy 2's table.
+
+    ``alike``: all are arrays of ``xp`` already.
+    """
     indices = operator.plan.promoted(len(values))
+    dtypes = {values[i].dtype for i in indices} if alike else ()
+    if alike and len(dtypes) < 2 and (operator.promotion not in FLOATING or all(map(xp.is_inexact, dtypes))):
+        return values
     if not indices:
         return [v if _belongs(xp, v) else xp.asarray(v) for v in values]
     dtype = xp.result_type(*[values[i] for i in indices])

@@ -92,7 +92,7 @@ class Trace:
             pairs = [self._lift(c, name, f"{path}[{k!r}]", bound) for k, c in zip(*inside, strict=True)]
             return pytree.rebuild(x, [c for c, _ in pairs]), pytree.Treedef(x, [t for _, t in pairs])
         if isinstance(x, Parameter):
-            self._bind_one(x, lambda: name(path), bound)
+            self._bind_one(x, name, path, bound)
             return x, pytree.LEAF
         return self._leaf(x, lambda: name(path))
 
@@ -106,10 +106,10 @@ class Trace:
         """Bind the Parameters of a Module, which stays itself; its gradient is a dict."""
         names, parameters = module.tree_flatten()
         for key, parameter in zip(names, parameters, strict=True):
-            self._bind_one(parameter, lambda key=key: name(f"{path}[{key!r}]"), bound)
+            self._bind_one(parameter, name, path, bound, key)
         return pytree.Treedef(dict.fromkeys(names), [pytree.LEAF] * len(names))
 
-    def _bind_one(self, parameter, name, bound):
+    def _bind_one(self, parameter, name, path, bound, key=None):
         leaf = bound.get(parameter)
         if leaf is None:
             value = parameter._value
@@ -117,7 +117,7 @@ class Trace:
             if xp is not None and value.dtype in xp.real_dtypes and not self.outer.bindings:
                 leaf = tensor_of(value, Record(_leaf, (), _NOTHING, value.shape, value.dtype, xp))  # the plainest case
             else:
-                leaf = lifted(parameter, name)
+                leaf = lifted(parameter, lambda: name(path if key is None else f"{path}[{key!r}]"))
             bound[parameter] = leaf
         self.leaves.append(leaf)
 

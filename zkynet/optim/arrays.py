@@ -50,7 +50,7 @@ def module(model: Any, owner: Any, call: str) -> Module:
 
 def check_names(named: Mapping[str, Parameter], grads: Any) -> None:
     """GradientMismatchError where ``grads`` has not a gradient for each of the parameters, and for these alone."""
-    if not isinstance(grads, Mapping):
+    if type(grads) is not dict and not isinstance(grads, Mapping):
         raise TypeError(
             f"the gradients of a model are a dict keyed by parameter path.\n  got:      {type(grads).__name__}\n"
             "Differentiate with respect to the model: zk.value_and_grad(loss)(model, ...)."
