@@ -16,6 +16,7 @@ from .numpy_entrywise import NumpyEntrywise
 from .numpy_pooling import NumpyPooling
 from .numpy_recurrent import NumpyRecurrent
 from .philox import check_counter
+from .quiet import quiet
 
 KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
 _SELECT_BY_BITS = 1024  # from this many elements on, masking the bits is faster than np.where
@@ -84,7 +85,7 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, NumpyRecurrent,
         return NumpySpecial(self)
 
     def errstate(self):
-        return np.errstate(all="ignore")
+        return quiet()
 
     def dtype_of_name(self, name):
         return np.dtype(name)

@@ -11,9 +11,7 @@ import math
 import numpy as np
 
 _CACHE_BYTES = 1 << 20
-_SHORT = (
-    256  # entries of a picture up to which its cotangent is turned over: BLAS multiplies small matrices faster then
-)
+_SHORT = 256  # entries of a picture up to which its cotangent is turned over: BLAS is faster with small ones then
 
 
 def conv(x, w, padding, dilation):

@@ -27,7 +27,7 @@ print(json.dumps(sorted(added - set(sys.stdlib_module_names) - {"numpy"})))
 
 # What `import zkynet` loads. Everything else is loaded where it is used: a line more here makes every start slower.
 OF_BACKENDS = """attention base contraction convolution entrywise errors lazy mutable numpy numpy_attention
-    numpy_entrywise numpy_pooling numpy_recurrent philox pooling portable recurrent standard"""
+    numpy_entrywise numpy_pooling numpy_recurrent philox pooling portable quiet recurrent standard"""
 OF_THE_FRAMEWORK = """arraylike axes computation_graph function numpy_dispatch op operations operator pytree quick
     record tensor_methods"""
 OF_THE_OPERATIONS = "comparison complex control dtypes elementwise indexing linalg shape"

@@ -68,7 +68,7 @@ def test_large_jacobians_are_chunked_by_themselves(monkeypatch):
     monkeypatch.setattr(jacobians, "CACHE_BYTES", 100)
     sweeps = []
     real = jacobians._sweep
-    monkeypatch.setattr(jacobians, "_sweep", lambda *args: sweeps.append(1) or real(*args))
+    monkeypatch.setattr(jacobians, "_sweep", lambda *args, **named: sweeps.append(1) or real(*args, **named))
     x = RNG.normal(size=(3, 3))
     np.testing.assert_allclose(zk.jacobian(matrix_function, mode="rev")(x), zk.jacobian(matrix_function, mode="fwd")(x))
     assert len(sweeps) == 9
@@ -77,7 +77,7 @@ def test_large_jacobians_are_chunked_by_themselves(monkeypatch):
 def test_auto_takes_the_direction_with_fewer_rows(monkeypatch):
     sweeps = []
     real = jacobians._sweep
-    monkeypatch.setattr(jacobians, "_sweep", lambda *args: sweeps.append(1) or real(*args))
+    monkeypatch.setattr(jacobians, "_sweep", lambda *args, **named: sweeps.append(1) or real(*args, **named))
     zk.jacobian(lambda x: op.sum(x) * np.ones(9))(X)
     assert not sweeps
     zk.jacobian(lambda x: op.sum(x))(X)

@@ -78,9 +78,9 @@ def pull_back(
 
 def _sweep_back(order, waiting, found, needed, asked, barrier, traced, lead, careful):
     """The loop of ``pull_back``: newest first, each step sends its cotangent on to its parents."""
-    special = asked | barrier
+    special = asked | barrier if barrier else asked
     watchers = CONTEXT.get().watchers if WATCHED else ()
-    arrived = [watcher.arrived for watcher in watchers if hasattr(watcher, "arrived")]
+    arrived = [watcher.arrived for watcher in watchers if hasattr(watcher, "arrived")] if watchers else ()
     # careful: from the first mask on, what it cut off must stay silent
     plain = not watchers and not careful
     last = c = None  # the newest contribution, not yet in ``waiting``: in a chain it is what comes next

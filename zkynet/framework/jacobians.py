@@ -10,9 +10,9 @@ from zkynet.backends.errors import JacobianTooLargeError, NotDifferentiableError
 
 from . import op
 from .axes import size_of
-from .backprop import between, memory_limit, pull_back
+from .backprop import between, memory_limit
 from .diagonal import Start, identity_rows
-from .record import HOST, Record, Tensor, tensor_of, value_of
+from .record import Record, Tensor, tensor_of, value_of
 from .trace import Trace, as_argnums, title_of
 from .transforms import (
     _gradient,
@@ -20,6 +20,7 @@ from .transforms import (
     _leaves_of_output,
     _number,
     _regroup,
+    _sweep,
     _tangents,
     _with_aux,
     check_holomorphic,
@@ -200,11 +201,6 @@ def _bare(dtype) -> str:
     return str(dtype).rpartition(".")[2]
 
 
-def _sweep(roots, cotangents, asked, traced, lead, order, careful=False):
-    with HOST.errstate():  # rules divide by zero on purpose, and select
-        return pull_back(roots, cotangents, asked, traced, lead, order=order, careful=careful)
-
-
 def _rows_backward(trace, outputs, chunks, traced, holomorphic):
     """A list of blocks for each output, by batched reverse sweeps. ``holomorphic``: the function that has to be so."""
     result = []
@@ -245,7 +241,7 @@ def _short_sweeps(y, trace, chunks):
 
     def sweep(start, stop):
         records, cotangents = begin.rows(start, stop)
-        return _sweep(records, cotangents, asked, False, (stop - start,), begin.order, begin.careful)
+        return _sweep(records, cotangents, asked, False, (stop - start,), order=begin.order, careful=begin.careful)
 
     return chunks.ranges(_size(y), begin.order, y.record.xp), sweep
 
@@ -257,9 +253,9 @@ def _whole_sweeps(y, trace, chunks, traced, holomorphic):
 
     def sweep(start, stop):
         g, lead = identity_rows(y.record, start, stop), (stop - start,)
-        found = _sweep([y.record], [tensor_of(g) if traced else g], asked, traced, lead, order)
+        found = _sweep([y.record], [tensor_of(g) if traced else g], asked, traced, lead, order=order)
         if holomorphic:
-            check_holomorphic(found, _sweep([y.record], [g * 1j], asked, False, lead, order), holomorphic)
+            check_holomorphic(found, _sweep([y.record], [g * 1j], asked, False, lead, order=order), holomorphic)
         return found
 
     return chunks.ranges(_size(y), order, y.record.xp), sweep

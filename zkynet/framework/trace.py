@@ -61,9 +61,14 @@ class Trace:
         self.trees = []
         self.args = list(args)
         bound: dict = {}  # Parameter -> its leaf: one, however often it stands in the arguments
+        named = 0  # bits of the positions so far
         for n in (argnums,) if isinstance(argnums, int) else argnums:
             if not -len(args) <= n < len(args):
                 raise TypeError(f"argnums={argnums}: {title_of(f)} was called with {len(args)} positional arguments")
+            bit = 1 << n % len(args)
+            if named & bit:
+                raise ValueError(f"argnums={argnums}: an argument is named twice")
+            named |= bit
             x = args[n]
             if type(x) is float:  # the plainest case, written out
                 lift = tensor_of(x, Record(_leaf, (), _NOTHING, (), None, HOST))
@@ -77,8 +82,6 @@ class Trace:
                 lift, tree = self._lift(x, lambda path, n=n: _argument(f, n) + path, "", bound)
             self.args[n] = lift
             self.trees.append(tree)
-        if len(self.trees) > 1 and len({n % len(args) for n in argnums}) < len(self.trees):
-            raise ValueError(f"argnums={argnums}: an argument is named twice")
         bindings = self.outer.bindings | bound if bound else self.outer.bindings
         outer = self.outer
         self.context = Context(outer.depth + 1, True, bindings, outer.draws, outer.session, outer.watchers)

@@ -6,6 +6,7 @@ from typing import Any
 
 from zkynet import backends
 from zkynet.backends.errors import CotangentError, NotDifferentiableError
+from zkynet.backends.quiet import quietly
 
 from . import op, pytree
 from .backprop import is_weak, pull_back, seed
@@ -17,14 +18,8 @@ from .trace import Trace, as_argnums, title_of
 _FLOAT64 = HOST.float64
 
 
-def _sweep(records, cotangents, asked, traced, lead=()):
-    with HOST.errstate():  # rules divide by zero on purpose, and select
-        return pull_back(records, cotangents, asked, traced, lead)
-
-
-def _push(asked, tangents, roots, traced, lead=(), order=None):
-    with HOST.errstate():
-        return push_forward(asked, tangents, roots, traced, lead, order)
+_sweep = quietly(pull_back)  # rules divide by zero on purpose, and select
+_push = quietly(push_forward)
 
 
 # ---- what goes in and what comes out ----
@@ -60,6 +55,8 @@ def handed_out(items: list, traced: bool, inside: bool, leaves) -> list:
         return items
     if inside:
         return [tensor_of(x) for x in items]
+    if all([type(x) is float for x in items]):
+        return items
     HOST.hand_over(items)  # an array of a Python number's gradient, too
     for xp in {leaf.record.xp for leaf in leaves}:
         if not xp.is_host:
@@ -252,6 +249,8 @@ def check_holomorphic(found, turned, f):
 
 def _regroup(trace, items, argnums):
     """Items, one a leaf, in the structure of the arguments."""
+    if trace.trees.count(pytree.LEAF) == len(trace.trees):  # the most frequent case: each argument is one leaf
+        return items[0] if isinstance(argnums, int) else tuple(items)
     rest = iter(items)
     groups = [next(rest) if tree is pytree.LEAF else tree.unflatten(rest) for tree in trace.trees]
     return groups[0] if isinstance(argnums, int) else tuple(groups)

@@ -28,6 +28,7 @@ _INSTEAD = {
     ("zkynet.backends.numpy_recurrent", "one_thread"): "def one_thread(multiplications):\n    return nullcontext()",
 }
 _METHODS_INSTEAD = {
+    "errstate": 'def errstate(self):\n        return np.errstate(all="ignore")',
     "is_complex": 'def is_complex(self, dtype):\n        return np.dtype(dtype).kind == "c"',
     "is_inexact": 'def is_inexact(self, dtype):\n        return np.dtype(dtype).kind in "fc"',
     "is_integer": 'def is_integer(self, dtype):\n        return np.dtype(dtype).kind in "iu"',
