@@ -18,7 +18,7 @@ import numpy as np
 from zkynet.bench import child
 from zkynet.bench.race import Server, take_turns
 from zkynet.bench.tasks import Task
-from zkynet.bench.workloads import TOLERANCE, DifferentResultsError, ProcessError, missing
+from zkynet.bench.workloads import FLOOR, TOLERANCE, DifferentResultsError, ProcessError, missing
 
 TURN = 0.1  # seconds that a turn should take
 
@@ -142,7 +142,7 @@ def check(peer: str, folder: Path, first: str) -> None:
             raise DifferentResultsError(f"it gives {len(theirs)} arrays, {first} {len(ours)}")
         for name in ours:
             a, b = theirs[name], ours[name]
-            if a.shape != b.shape or not np.max(np.abs(a - b)) <= TOLERANCE * np.max(np.abs(b)):
+            if a.shape != b.shape or not np.max(np.abs(a - b)) <= FLOOR + TOLERANCE * np.max(np.abs(b)):
                 raise DifferentResultsError(f"it computes {np.ravel(a)[:5]}, {first} {np.ravel(b)[:5]}")
 
 

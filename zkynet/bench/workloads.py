@@ -38,6 +38,7 @@ LIBRARIES = {
     "zkynet graph on jax": "jax",
 }
 TOLERANCE = 2e-4  # relative, of single precision after a few steps
+FLOOR = 1e-6  # absolute: what rounding leaves of a loss near zero, a difference of numbers of order one
 
 
 class Workload(NamedTuple):
