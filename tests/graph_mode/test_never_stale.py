@@ -10,22 +10,10 @@ import numpy as np
 import pytest
 
 import zkynet as zk
+from support.comparing import told
 from zkynet import nn, op, optim
 
 X = np.array([0.5, -1.5, 2.0])
-
-
-def told(x):
-    """Anything in a form that compares: types, dtypes, shapes and bytes of arrays."""
-    if isinstance(x, zk.Tensor):
-        return "Tensor", told(x.value)
-    if isinstance(x, (list, tuple)):
-        return type(x).__name__, [told(each) for each in x]
-    if isinstance(x, dict):
-        return {name: told(each) for name, each in x.items()}
-    if hasattr(x, "tobytes"):
-        return type(x).__name__, x.dtype.str, x.shape, x.tobytes()
-    return repr(x)
 
 
 def history(make, calls, compiled):

@@ -7,6 +7,7 @@ import pytest
 
 import zkynet as zk
 from support import backends as backends_here
+from support.killed import KilledError, killed_at
 from zkynet import nn, optim
 from zkynet.data import Batches
 from zkynet.framework import op
@@ -86,18 +87,6 @@ def end_of(run):
 def lanes_of(run):
     """The choices that a run's programs have come to."""
     return [each["lanes"] for plan in run._plans.state_dict().values() for each in plan["lanes"].values()]
-
-
-class KilledError(Exception):
-    """What ends a run at once in these tests."""
-
-
-def killed_at(step):
-    def kill(run):
-        if run.step == step:
-            raise KilledError
-
-    return On(step_end=kill)
 
 
 @pytest.fixture

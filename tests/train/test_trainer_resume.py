@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import zkynet as zk
+from support.killed import KilledError, killed_at
 from zkynet import io, nn, optim
 from zkynet.backends.errors import CheckpointError, WeightsMismatchError
 from zkynet.data import Batches
@@ -80,18 +81,6 @@ class Losses(Callback):
 
     def load_arrays(self, arrays):
         self.newest = arrays["newest"]
-
-
-class KilledError(Exception):
-    """What ends a run at once in these tests."""
-
-
-def killed_at(step):
-    def kill(run):
-        if run.step == step:
-            raise KilledError
-
-    return On(step_end=kill)
 
 
 def trainer(optimizer="adam", folder=None, callbacks=(), seed=3, **settings):

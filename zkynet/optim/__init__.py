@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from zkynet.backends import lazy
 from zkynet.optim.accumulate import Accumulate
 from zkynet.optim.adagrad import Adadelta, Adagrad
 from zkynet.optim.adam import Adam, AdamW, NAdam
@@ -42,10 +43,4 @@ __all__ = [
     "schedules",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "schedules":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib  # most runs have a plain number for a rate
-
-    return importlib.import_module("zkynet.optim.schedules")
+__getattr__, __dir__ = lazy.exports(__name__, {".": "schedules"})[:2]  # most runs have a plain number for a rate

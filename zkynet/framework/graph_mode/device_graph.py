@@ -32,49 +32,16 @@ MOST_BYTES = 1 << 26
 # Functions that launch the same kernels for the same shapes, read nothing on the host and copy nothing from it, as far
 # as CuPy 14 and backends/ say: clip and concat are not among them (they make arrays of Python's numbers), nor sorting,
 # linalg and fft (libraries that wait, or read back whether they failed), nor scatter_sum (it adds in any order).
-CAPTURED = frozenset(
-    (
-        *(set(standard.ELEMENTWISE) - {"clip"}),
-        *KERNEL_NAMES,
-        *(
-            "relu",
-            "sigmoid",
-            "weights",
-            "softmax",
-            "below_top",
-            "attention",
-            "attention_back",
-            "own",
-            "astype",
-            "where",
-            "exp2",
-            "zeros",
-            "ones",
-            "full",
-            "zeros_like",
-        ),
-        *("ones_like", "full_like", "reshape", "permute_dims", "matrix_transpose", "expand_dims", "squeeze", "flip"),
-        *("broadcast_to", "moveaxis", "getitem", "take", "matmul", "conv", "conv_input", "conv_filter"),
-        *(
-            "pool_sum",
-            "pool_spread",
-            "pool_max",
-            "pool_pick",
-            "pool_place",
-            "pad",
-            "place",
-            "sum",
-            "mean",
-            "max",
-            "min",
-            "prod",
-            "any",
-            "all",
-            "var",
-            "std",
-            "argmax",
-            "argmin",
-        ),
+CAPTURED = (
+    frozenset(standard.ELEMENTWISE)
+    .difference(["clip"])
+    .union(
+        KERNEL_NAMES,
+        ("relu", "sigmoid", "weights", "softmax", "below_top", "attention", "attention_back", "own", "astype", "where"),
+        ("exp2", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "reshape", "permute_dims"),
+        ("matrix_transpose", "expand_dims", "squeeze", "flip", "broadcast_to", "moveaxis", "getitem", "take", "matmul"),
+        ("conv", "conv_input", "conv_filter", "pool_sum", "pool_spread", "pool_max", "pool_pick", "pool_place"),
+        ("pad", "place", "sum", "mean", "max", "min", "prod", "any", "all", "var", "std", "argmax", "argmin"),
     )
 )
 

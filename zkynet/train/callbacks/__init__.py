@@ -4,8 +4,9 @@ Each is given to a Trainer in a list; its docstring says what it does and what i
 of ``zkynet.train.Callback``, or plain functions: ``zkynet.train.On(epoch_end=lambda run: print(run.figures))``.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zkynet.backends import lazy
 
 if TYPE_CHECKING:
     from zkynet.train.callbacks.live_curves import LiveCurves as LiveCurves
@@ -21,30 +22,19 @@ if TYPE_CHECKING:
     from zkynet.train.callbacks.timing import Timing as Timing
     from zkynet.train.callbacks.wandb import WandB as WandB
 
-# The file of each, loaded when it is asked for: a command that logs need not wait for those that draw.
-_HOME = {
-    "CsvLog": "logs",
-    "EarlyStopping": "stopping",
-    "JsonLog": "logs",
-    "KeepBest": "stopping",
-    "LiveCurves": "live_curves",
-    "NaNGuard": "nan_guard",
-    "Progress": "progress",
-    "ReduceOnPlateau": "plateau",
-    "Statistics": "statistics",
-    "TensorBoard": "tensorboard",
-    "Timing": "timing",
-    "WandB": "wandb",
-}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"zkynet.train.callbacks.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'zkynet.train.callbacks' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+# The file of each is loaded when it is asked for: a command that logs need not wait for those that draw.
+__getattr__, __dir__, __all__ = lazy.exports(
+    __name__,
+    {
+        ".live_curves": "LiveCurves",
+        ".logs": "CsvLog, JsonLog",
+        ".nan_guard": "NaNGuard",
+        ".plateau": "ReduceOnPlateau",
+        ".progress": "Progress",
+        ".statistics": "Statistics",
+        ".stopping": "EarlyStopping, KeepBest",
+        ".tensorboard": "TensorBoard",
+        ".timing": "Timing",
+        ".wandb": "WandB",
+    },
+)
