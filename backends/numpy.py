@@ -21,7 +21,7 @@ from .quiet import quiet
 KEEP_MEMORY = "ZKYNET_KEEP_MEMORY"
 _SELECT_BY_BITS = 1024  # from this many elements on, masking the bits is faster than np.where
 _COPY_BYTES = 1 << 20  # borrowed arrays up to this size are copied, larger ones fingerprinted
-_UPDATE_BLOCK = 1 << 18  # entries of each array that an optimizer's rule works on at a time: see numpy_update.py
+UPDATE_BLOCK = 1 << 18  # entries of each array that an optimizer's rule works on at a time: see numpy_update.py
 _SMALL = 1 << 12  # entries
 _ONE_SUM = 1 << 14  # below this many entries the ufunc alone is as fast
 _SHORT = 1 << 10  # entries of a row: longer ones are summed in pairs, which keeps more digits
@@ -128,7 +128,7 @@ class NumpyBackend(NumpyPooling, NumpyEntrywise, NumpyAttention, NumpyRecurrent,
                 items[i] = items[i].copy()
 
     def update_in_blocks(self, rule, groups, scalars):
-        return self._updates.update_in_blocks(self, rule, groups, scalars, _UPDATE_BLOCK)
+        return self._updates.update_in_blocks(self, rule, groups, scalars, UPDATE_BLOCK)
 
     # ---- what NumPy wraps in Python, called directly: a microsecond each, in every step ----
 

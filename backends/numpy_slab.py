@@ -1,5 +1,6 @@
-"""Small arrays side by side in one piece of memory, so that an optimizer's rule takes all of them in one call."""
+"""Arrays side by side in one piece of memory, so that an optimizer's rule takes all of them in one call."""
 
+import math
 import sys
 
 import numpy as np
@@ -19,15 +20,27 @@ def side_by_side(arrays) -> list:
     """Copies of arrays of one dtype, members of a new slab in this order."""
     dtype = arrays[0].dtype
     slab = Slab(sum([x.size for x in arrays]), dtype)
-    slab.starts = {}
     np.concatenate(arrays, axis=None, out=slab)
-    members, start = [], 0
-    for x in arrays:
-        member = np.ndarray(x.shape, dtype, slab, start * dtype.itemsize)
+    return _cut(slab, [x.shape for x in arrays])
+
+
+def members(memory, offset, shapes, dtype) -> list:
+    """Arrays of these shapes, members of a slab that begins ``offset`` bytes behind the start of ``memory``."""
+    from ctypes import c_char
+
+    held = (c_char * memory.nbytes).from_buffer(memory)  # no array: NumPy would follow ``base`` through the slab to it
+    return _cut(Slab(sum(map(math.prod, shapes)), dtype, held, offset), shapes)
+
+
+def _cut(slab, shapes) -> list:
+    slab.starts = {}
+    found, start = [], 0
+    for shape in shapes:
+        member = np.ndarray(shape, slab.dtype, slab, start * slab.itemsize)
         slab.starts[id(member)] = start
-        members.append(member)
-        start += x.size
-    return members
+        found.append(member)
+        start += member.size
+    return found
 
 
 def line(members) -> np.ndarray:

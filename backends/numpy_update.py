@@ -16,7 +16,8 @@ _SMALL = 1 << 13  # entries: for fewer the calls of a rule take longer than its 
 def update_in_blocks(xp, rule, groups, scalars, block):
     """What ``Portable.update_in_blocks`` says, ``block`` entries of each array at a time: they stay in the cache.
 
-    Small arrays move together at their first update, and are then updated in one call. Where there is much to do a
+    Small arrays, and those whose gradients stand side by side, as a compiled step writes them, move together at their
+    first update, and are then updated in one call. Where there is much to do a
     second thread takes some of the blocks; which one takes a block makes no difference. Shorter blocks would stay in a
     nearer cache, but between two calls of NumPy a thread needs Python's lock, and waking up with it takes 50 us.
     """
@@ -24,7 +25,7 @@ def update_in_blocks(xp, rule, groups, scalars, block):
     numbers = {dtype: _arrays_of(scalars, _real(dtype)) for dtype in {group[0].dtype for group in groups}}
     new, blocks = [None] * len(groups), deque()
     for members, rows in _runs(groups, block):
-        g = np.concatenate([groups[k][1] for k in members], axis=None)
+        g = _as_line([groups[k][1] for k in members])
         blocks.append(([line(row) for row in rows], g, numbers[rows[0][0].dtype]))
         for k, own in zip(members, zip(*rows, strict=True), strict=True):
             new[k] = own
@@ -71,31 +72,34 @@ def _work(xp, rule, blocks):
         raise
 
 
-# ---- small arrays ----
+# ---- arrays side by side ----
 
 
 def _runs(groups, block):
-    """Small groups that stand side by side in slabs: their places in ``groups``, and a row of all p, of each slot.
+    """Groups that stand side by side in slabs: their places in ``groups``, and a row of all p, of each slot.
 
-    Where none of a dtype do they are copied into new slabs; not while others hold some: one small array that is kept
-    from every step would keep all the others.
+    Where none of a dtype do, or not all whose gradients stand side by side, they are copied into new slabs; not while
+    others hold some: one small array that is kept from every step would keep all the others.
     """
-    small = [k for k, group in enumerate(groups) if 0 < group[1].size <= min(_SMALL, block)]
-    known = _whole_slabs(groups, small)
+    joined = [k for k, (_, g, *_) in enumerate(groups) if 0 < g.size <= min(_SMALL, block) or type(g.base) is Slab]
+    known = _whole_slabs(groups, joined)
     if known is not None:
         return known
     kinds: dict = {}
-    for k in small:
+    for k in joined:
         if len({x.dtype for x in groups[k]}) == 1:
-            kinds.setdefault(groups[k][1].dtype, []).append(k)
+            g = groups[k][1]
+            beside = id(g.base) if type(g.base) is Slab else 0
+            kinds.setdefault((g.dtype, beside), []).append(k)
     runs = []
-    for dtype, members in kinds.items():
+    for (dtype, beside), members in kinds.items():
         found = _neighbours(groups, members)
-        if found:
-            runs += [(run, _rows(groups, run)) for run in found]
-        elif dtype.char in "fd" and all([_free(groups[k]) for k in members]):
+        apart = sum(map(len, found)) < len(members) if beside else not found
+        if apart and dtype.char in "fd" and all([_free(groups[k]) for k in members]):
             chunks = _chunks(groups, members, block)
             runs += [(run, [side_by_side(row) for row in _rows(groups, run)]) for run in chunks]
+        else:
+            runs += [(run, _rows(groups, run)) for run in found]
     return runs
 
 
@@ -104,14 +108,25 @@ def _rows(groups, run):
     return [[groups[k][i] for k in run] for i in range(len(groups[run[0]])) if i != 1]
 
 
-def _whole_slabs(groups, small):
+def _as_line(gradients):
+    """Gradients as one flat array: a view where they are neighbours in a slab, else a copy."""
+    slab = gradients[0].base
+    if type(slab) is Slab and all([x.base is slab for x in gradients]):
+        starts = list(slab.starts)
+        first = starts.index(id(gradients[0]))
+        if list(map(id, gradients)) == starts[first : first + len(gradients)]:
+            return line(gradients)
+    return np.concatenate(gradients, axis=None)
+
+
+def _whole_slabs(groups, joined):
     """The runs where they are those of whole slabs, as in most steps; else None."""
     runs, done = [], 0
-    while done < len(small):
-        slab = groups[small[done]][0].base
+    while done < len(joined):
+        slab = groups[joined[done]][0].base
         if type(slab) is not Slab:
             return None
-        run = small[done : done + len(slab.starts)]
+        run = joined[done : done + len(slab.starts)]
         rows = _rows(groups, run)
         if not all([is_whole(row, _HELD_IN_ROW) for row in rows]):
             return None

@@ -268,7 +268,7 @@ def rule_with_new_arrays(xp, p, g, slot, rate):
 @pytest.mark.parametrize("block", [1, 7, 1 << 17])
 @pytest.mark.parametrize("made_by", [*NAMES, "new arrays"])
 def test_blocks_in_place_are_the_portable_update(made_by, dtype, block, monkeypatch):
-    monkeypatch.setattr(numpy_backend, "_UPDATE_BLOCK", block)
+    monkeypatch.setattr(numpy_backend, "UPDATE_BLOCK", block)
     rule, scalars, count = rule_with_new_arrays, (0.1,), 1
     if made_by != "new arrays":
         optimizer = dict(zip(NAMES, MAKERS, strict=True))[made_by]()

@@ -86,7 +86,7 @@ def test_numpy_writes_in_place_where_nobody_holds_the_array(name):
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
 @pytest.mark.parametrize("name", ENTRYWISE)
 def test_blocks_in_place_are_the_portable_update(name, dtype, monkeypatch):
-    monkeypatch.setattr(numpy_backend, "_UPDATE_BLOCK", 7)
+    monkeypatch.setattr(numpy_backend, "UPDATE_BLOCK", 7)
     optimizer, rng = MAKERS[name](), np.random.default_rng(0)
     p, g = (rng.normal(size=(9, 5)) + (1j * rng.normal(size=(9, 5)) if dtype == "complex128" else 0) for _ in "pg")
     p, g = p.astype(dtype), g.astype(dtype)

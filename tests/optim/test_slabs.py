@@ -81,7 +81,7 @@ def test_large_arrays_and_single_ones_stay_where_they_are(monkeypatch):
 
 
 def test_slabs_are_no_larger_than_a_block(monkeypatch):
-    monkeypatch.setattr(numpy_backend, "_UPDATE_BLOCK", 16)
+    monkeypatch.setattr(numpy_backend, "UPDATE_BLOCK", 16)
     model = trained(optim.Adam(), Points())
     found = [p._value.base for p in model.parameters()]
     assert len({id(slab) for slab in found}) == 2 and [slab.size for slab in found] == [16, 16, 12, 12, 12]

@@ -47,7 +47,7 @@ def updated(optimizer, groups, steps=3):
 
 @pytest.mark.parametrize("make", [optim.Adam, optim.Lion, lambda: optim.SGD(0.1, momentum=0.9)])
 def test_two_threads_give_the_bits_of_one(make, monkeypatch):
-    monkeypatch.setattr(numpy_backend, "_UPDATE_BLOCK", 5)
+    monkeypatch.setattr(numpy_backend, "UPDATE_BLOCK", 5)
     alone = updated(make(), groups_of(make()))
     threads = set()
 
@@ -71,7 +71,7 @@ def test_two_threads_give_the_bits_of_one(make, monkeypatch):
 
 
 def test_few_entries_and_one_processor_take_one_thread(monkeypatch):
-    monkeypatch.setattr(numpy_backend, "_UPDATE_BLOCK", 5)
+    monkeypatch.setattr(numpy_backend, "UPDATE_BLOCK", 5)
     monkeypatch.setattr(numpy_update, "run_beside", lambda f, g: pytest.fail("two threads"))
     updated(optim.Adam(), groups_of(optim.Adam()))
     monkeypatch.setattr(numpy_update, "_ALONE", 1)
@@ -80,7 +80,7 @@ def test_few_entries_and_one_processor_take_one_thread(monkeypatch):
 
 
 def test_an_error_of_a_rule_is_raised_and_ends_the_work(monkeypatch):
-    monkeypatch.setattr(numpy_backend, "_UPDATE_BLOCK", 1)
+    monkeypatch.setattr(numpy_backend, "UPDATE_BLOCK", 1)
     monkeypatch.setattr(numpy_update, "_ALONE", 1)
     calls = []
 
@@ -95,7 +95,7 @@ def test_an_error_of_a_rule_is_raised_and_ends_the_work(monkeypatch):
 
 
 def test_the_callers_errstate_holds_in_both_threads(monkeypatch):
-    monkeypatch.setattr(numpy_backend, "_UPDATE_BLOCK", 64)
+    monkeypatch.setattr(numpy_backend, "UPDATE_BLOCK", 64)
     monkeypatch.setattr(numpy_update, "_ALONE", 1)
 
     def rule(xp, p, g, rate):
@@ -114,7 +114,7 @@ def test_the_callers_errstate_holds_in_both_threads(monkeypatch):
 
 def test_nobody_holds_the_arrays_afterwards(monkeypatch):
     """Else the next update would copy them."""
-    monkeypatch.setattr(numpy_backend, "_UPDATE_BLOCK", 5)
+    monkeypatch.setattr(numpy_backend, "UPDATE_BLOCK", 5)
     monkeypatch.setattr(numpy_update, "_ALONE", 1)
     optimizer = optim.Adam()
     groups = groups_of(optimizer)

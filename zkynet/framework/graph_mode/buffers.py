@@ -12,9 +12,12 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
+from zkynet.backends.numpy_slab import members
+
 from ..record import HOST
 from .arena import ALIGNED, Arena, aligned
 from .chains import Chain
+from .gradients import rows_of
 from .lifetimes import Lifetimes, nbytes
 from .program import Value
 
@@ -41,8 +44,9 @@ class Place:
 class Layout:
     """Where results are written: ``places`` in the arena, ``over`` an operand, or in memory made for them.
 
-    ``scratch`` holds, for what a chain makes in blocks alone, the place of one block. ``arena`` is the arena's size and
-    ``nbytes`` that of all that the program holds at its peak, without inputs and constants.
+    ``rows`` are the gradients whose places are side by side; ``scratch`` holds, for what a chain makes in blocks alone,
+    the place of one block. ``arena`` is the arena's size and ``nbytes`` that of all that the program holds at its peak,
+    without inputs and constants.
     """
 
     def __init__(self, life: Lifetimes, chains: list[Chain], reuse: bool = True):
@@ -53,6 +57,8 @@ class Layout:
         self._life = life
         self._chain_of = {i: chain for chain in chains for i in range(chain.start, chain.stop)}
         self._arena = Arena()
+        self.rows = rows_of(life) if reuse else []
+        self._row_of = {value: row for row in self.rows for value in row}
         if reuse:
             for i in range(len(life.program.steps)):
                 self._place(i)
@@ -71,6 +77,10 @@ class Layout:
         if not life.can_be_told(i) or (chain is not None and step.outputs in chain.inner):
             return
         made = step.outputs
+        if made in self._row_of:
+            if made not in self.places:
+                self._place_row(self._row_of[made], i)
+            return
         operand = self._dying(i) if life.calls[i].elementwise else None
         if operand is not None and operand not in self.places:
             self.over[made] = operand
@@ -82,6 +92,22 @@ class Layout:
         else:
             offset = self._arena.take(nbytes(made), i, self._end(life.until[made]))
             self.places[made] = Place(offset, made.shape, made.dtype)
+
+    def _place_row(self, row: list[Value], i: int) -> None:
+        """Gradients, of which step ``i`` makes the first, until the update that reads them all."""
+        offset = self._arena.take(sum(map(nbytes, row)), i, max(self._end(self._life.until[x]) for x in row))
+        for value in row:
+            self.places[value] = Place(offset, value.shape or (), value.dtype)
+            offset += nbytes(value)
+
+    def beside(self, arena: Any) -> dict[tuple, Any]:
+        """The arrays of ``rows``, by the keys of their places."""
+        found: dict[tuple, Any] = {}
+        for row in self.rows:
+            places = [self.places[x] for x in row]
+            arrays = members(arena, places[0].offset, [place.shape for place in places], places[0].dtype)
+            found.update(zip([place.key for place in places], arrays, strict=True))
+        return found
 
     def _dying(self, i: int) -> Value | None:
         """An operand of step ``i`` that its result may be written over: never what one of several results is."""

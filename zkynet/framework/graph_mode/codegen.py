@@ -100,7 +100,8 @@ class Code:
     def new_memory(self) -> tuple:
         """A set of what the source calls its memory."""
         arena = new_arena(self.layout.arena)
-        views = [place.view(arena) for place in self._places]
+        beside = self.layout.beside(arena)
+        views = [beside[place.key] if place.key in beside else place.view(arena) for place in self._places]
         blocks = [blocks_of(chain, self._scratch(chain), arena) for chain in self._chains.values()]
         return *views, *blocks
 
