@@ -122,7 +122,7 @@ class _Merge:
 
     def step(self, new: Step) -> None:
         if self.open:
-            self.node.steps.append(new.replace(self._swapped))
+            self.node.steps.append(new.replace(self._swapped) if self.swap else new)
             return
         if self.position == len(self.node.steps):
             raise _other(new.place)

@@ -162,17 +162,28 @@ def values_in(tree: Any) -> Iterator[Value]:
 
 def map_values(f: Callable[[Value], Any], tree: Any) -> Any:
     """``tree`` with ``f(value)`` in the place of each Value; ``tree`` itself where nothing changes."""
-    if type(tree) is Value:
+    kind = type(tree)
+    if kind is Value:
         return f(tree)
-    if type(tree) in (list, tuple):
-        mapped = [map_values(f, each) for each in tree]
-        return tree if all([new is old for new, old in zip(mapped, tree, strict=True)]) else type(tree)(mapped)
-    if type(tree) is dict:
-        values = map_values(f, list(tree.values()))
-        return dict(zip(tree, values, strict=True))
-    if type(tree) is slice:
-        return slice(map_values(f, tree.start), map_values(f, tree.stop), map_values(f, tree.step))
+    if kind is tuple or kind is list:
+        mapped, changed = [], False
+        for each in tree:
+            new = map_values(f, each) if type(each) in _MAPPED else each
+            changed = changed or new is not each
+            mapped.append(new)
+        return kind(mapped) if changed else tree
+    if kind is dict:
+        before = list(tree.values())
+        values = map_values(f, before)
+        return tree if values is before else dict(zip(tree, values, strict=True))
+    if kind is slice:
+        before = [tree.start, tree.stop, tree.step]
+        values = map_values(f, before)
+        return tree if values is before else slice(*values)
     return tree
+
+
+_MAPPED = frozenset((Value, tuple, list, dict, slice))  # what may hold Values
 
 
 def paired(outputs: Any, made: Any) -> Iterator[tuple[Value, Any]]:

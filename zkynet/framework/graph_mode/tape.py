@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 from zkynet import backends
@@ -17,6 +19,7 @@ from .program import Step, Value, compiles, function_of, map_values
 from .sources import Captured, Counter, Possessed, Source
 
 OURS = (str(Path(__file__).parents[2]), str(Path(backends.__file__).parent))
+_NO_ARRAYS = frozenset((int, float, complex, bool, str, type(None), type(Ellipsis)))
 _RULES = ("forward", "vjp", "jvp")  # what the names of an operator's rules begin with
 
 
@@ -183,11 +186,10 @@ class Tape:
 
     def call(self, recorder: Any, name: str, args: tuple, kwargs: dict, shaped_by_values: bool) -> Any:
         """Compute, and write the step down."""
-        held: dict[Value, Any] = {}
-        named_args, named_kwargs = self._named(args, held), self._named(kwargs, held)
-        now = held.__getitem__
+        named_args, now = self._both(args)
+        named_kwargs, settings = self._both_of(kwargs) if kwargs else (kwargs, kwargs)
         try:
-            made = function_of(self.inner, name)(*map_values(now, named_args), **map_values(now, named_kwargs))
+            made = function_of(self.inner, name)(*now, **settings)
         except Exception as error:  # should the user's code catch it: a program would not know that it did
             NotRecordableError(f"{name} raised {type(error).__name__}: {error}")
             raise
@@ -224,6 +226,29 @@ class Tape:
         if recorded.value not in self.constants or recorded.value in self.foreign:
             self.items.append(Guard(recorded.value, reader, outcome_of(answer), user_place()))
         return answer
+
+    def _both(self, args: tuple) -> tuple[tuple, list[Any]]:
+        """Arguments with Values in the place of arrays, and with the arrays of the inner backend."""
+        named, now = [], []
+        for x in args:
+            kind = type(x)
+            if kind in _NO_ARRAYS:
+                named.append(x)
+                now.append(x)
+            elif kind is self.recorder.array_type and x.tape is self:
+                named.append(x.value)
+                now.append(x.array)
+            else:
+                value, array = self._both_of(x)
+                named.append(value)
+                now.append(array)
+        return tuple(named), now
+
+    def _both_of(self, tree: Any) -> tuple[Any, Any]:
+        """The same for what may hold arrays further in."""
+        held: dict[Value, Any] = {}
+        named = self._named(tree, held)
+        return named, map_values(held.__getitem__, named)
 
     def _named(self, tree: Any, held: dict[Value, Any]) -> Any:
         """Arguments with Values in the place of arrays, which go into ``held``."""
@@ -329,10 +354,18 @@ class Origin(NamedTuple):
 
 def user_place() -> Origin | None:
     """The innermost code that is not zkynet's, and the innermost operator that runs."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     rule = ""
-    while frame is not None and (code := frame.f_code).co_filename.startswith(OURS):
+    while frame is not None:
+        code = frame.f_code
+        if not _is_ours(code.co_filename):
+            return Origin(code.co_filename, frame.f_lineno, rule)
         if not rule and code.co_name.startswith(_RULES) and isinstance(frame.f_locals.get("self"), Operator):
             rule = f"{type(frame.f_locals['self']).__name__}.{code.co_name}"
-        frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else Origin(frame.f_code.co_filename, frame.f_lineno, rule)
+        frame = frame.f_back
+    return None
+
+
+@lru_cache(1 << 12)
+def _is_ours(file: str) -> bool:
+    return file.startswith(OURS)
