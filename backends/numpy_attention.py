@@ -1,11 +1,14 @@
 """Attention on NumPy: scores of a few matrices at a time, which stay in the cache, of keys that may be seen."""
 
 import math
+from functools import cache
 
 import numpy as np
 
 _AT_ONCE = 1 << 18  # scores
 _BAND = 64  # queries that are taken together where each sees the keys up to its own
+_SMALL = 1 << 19  # multiplications: BLAS copies no matrix of such a product, and reads one that lies across slowly
+_LEAST_ROWS = 16  # with fewer the copy costs more than that
 _TAME = 60.0  # exp of it, summed over a row, is far from overflow in float32, and exp of its negative from underflow
 
 
@@ -26,15 +29,14 @@ class NumpyAttention:
         y = np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
         shares = (np.zeros if causal else np.empty)((*q.shape[:-1], keys), q.dtype)
         for part in _parts(shares.shape):
+            across = _across(k[part], count, causal)
             for rows, seen in _bands(count, keys, causal):
-                e = np.matmul(q[part][..., rows, :], k[part][..., :seen, :].mT, out=None if causal else shares[part])
-                later = np.arange(count)[rows, None] < np.arange(seen) if causal else None
-                if not _exponentials(e, later, -1):
+                e = np.matmul(q[part][..., rows, :], across[..., :seen], out=None if causal else shares[part])
+                if not _exponentials(e, rows.start if causal else None, -1):
                     return super().attention(q, k, v, causal)
-                e /= np.matmul(e, np.ones((seen, 1), e.dtype))  # BLAS adds up a row soonest
-                np.matmul(e, v[part][..., :seen, :], out=y[part][..., rows, :])
-                if causal:
-                    shares[part][..., rows, :seen] = e
+                sums = np.matmul(e, np.ones((seen, 1), e.dtype))  # BLAS adds up a row soonest
+                share = np.divide(e, sums, out=shares[part][..., rows, :seen])
+                np.matmul(share, v[part][..., :seen, :], out=y[part][..., rows, :])
         return y, shares
 
     def attention_back(self, g, q, k, v, y, shares, causal):
@@ -44,9 +46,10 @@ class NumpyAttention:
         for part in _parts(shares.shape):
             # A row's mean of what its shares receive is g . y, by which there are fewer numbers to add up.
             level = np.vecdot(g[part], y[part])[..., None]
+            across = _across(v[part], q.shape[-2], causal)
             for rows, seen in _bands(q.shape[-2], k.shape[-2], causal):
                 own, share = g[part][..., rows, :], shares[part][..., rows, :seen]
-                moved = np.matmul(own, v[part][..., :seen, :].mT)
+                moved = np.matmul(own, across[..., :seen])
                 moved -= level[..., rows, :]
                 moved *= share
                 np.matmul(moved, k[part][..., :seen, :], out=dq[part][..., rows, :])
@@ -75,21 +78,38 @@ def _bands(count, keys, causal):
     return [(slice(i * _BAND, stop), min(stop, keys)) for i, stop in enumerate(stops)]
 
 
-def _exponentials(e, hidden, axis) -> bool:
-    """exp(e) in place, up to a factor a row, and 0 where ``hidden``; False where infinities ask for more care."""
+def _across(x, count, causal):
+    """The matrices of x turned over, as a copy where those of ``count`` rows are then multiplied faster by them."""
+    rows = min(count, _BAND) if causal else count
+    small = rows >= _LEAST_ROWS and rows * x.shape[-2] * x.shape[-1] <= _SMALL
+    return np.ascontiguousarray(x.mT) if small else x.mT
+
+
+def _exponentials(e, edge, axis) -> bool:
+    """exp(e) in place, up to a factor a row; False where infinities ask for more care.
+
+    With an ``edge`` row i sees the columns up to edge + i, at most _BAND rows: later ones are 0.
+    """
+    late = None if edge is None else e[..., edge:]
     if e.min() > -_TAME and e.max() < _TAME:
         np.exp(e, out=e)
-        if hidden is not None:
-            e *= np.array(~hidden, e.dtype)  # multiplied by booleans, e would be cast bit by bit
+        if late is not None:
+            late *= _triangle(e.dtype)[: late.shape[-2], : late.shape[-1]]
         return True
-    if hidden is not None:
-        e[..., hidden] = -np.inf
+    if late is not None:
+        late[..., _triangle(e.dtype)[: late.shape[-2], : late.shape[-1]] == 0] = -np.inf
     top = np.maximum.reduce(e, axis=axis, keepdims=True)
     if not np.isfinite(top).all():
         return False
     e -= top
     np.exp(e, out=e)
     return True
+
+
+@cache
+def _triangle(dtype):
+    """1 where a query of a band sees a key, else 0: numbers, since e times booleans would be cast bit by bit."""
+    return np.tri(_BAND, dtype=dtype)
 
 
 def _add(total, part, rows):

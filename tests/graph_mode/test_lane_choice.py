@@ -7,7 +7,7 @@ import pytest
 from zkynet.framework.graph_mode import lane_choice
 from zkynet.framework.graph_mode.lane_choice import ROUNDS, RUNS, SETTLE, Choice, lanes_possible
 
-CALLS = 2 * (RUNS + 1) * ROUNDS  # where the first behind a change is longer than SETTLE
+CALLS = 2 * (RUNS + 1) * ROUNDS  # where each is longer than SETTLE
 
 
 class Clock:
@@ -50,13 +50,13 @@ def test_the_first_run_behind_a_change_is_not_timed():
     assert decided(1.0, 0.5, slow=100.0)[0].lanes == 2
 
 
-def test_short_runs_are_timed_when_the_other_ways_threads_sleep():
-    step = SETTLE / 8
-    assert "not decided, 0 of" in decided(step, step, calls=8)[0].report()
-    assert "not decided, 1 of" in decided(step, step, calls=10)[0].report()
-    choice, ways = decided(step, step / 2, calls=200)
+def test_short_runs_of_two_lanes_are_timed_when_the_threads_of_one_sleep():
+    step, one = SETTLE / 8, 1 + RUNS
+    assert f"not decided, {RUNS} of" in decided(step, step, calls=one + 8)[0].report()
+    assert f"not decided, {RUNS + 1} of" in decided(step, step, calls=one + 10)[0].report()
+    choice, ways = decided(step, SETTLE / 15.5, calls=200)
     assert choice.lanes == 2
-    assert ways[: 9 + RUNS].count(2) <= 1
+    assert ways[: one + 16 + RUNS + one] == [1] * one + [2] * (16 + RUNS) + [1] * one
 
 
 def test_one_slow_run_does_not_decide():

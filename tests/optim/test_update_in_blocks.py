@@ -140,6 +140,66 @@ def test_both_run_and_one_of_them_elsewhere():
     assert ran["g"] == threading.get_ident() != ran["f"]
 
 
+apart = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2 or worker._processor() is None,
+    reason="threads cannot be told here where to run, or there is one processor",
+)
+
+
+def kept_apart():
+    """The processors that each of two that run beside each other may use."""
+    found, met = {}, threading.Barrier(2, timeout=10)
+
+    def note(name):
+        met.wait()
+        found[name] = os.sched_getaffinity(0)
+        met.wait()
+
+    run_beside(lambda: note("f"), lambda: note("g"))
+    return found
+
+
+@apart
+def test_both_keep_to_processors_of_their_own():
+    run_beside(lambda: None, lambda: time.sleep(0.01))  # the worker is there
+    free = os.sched_getaffinity(0)
+    for _ in range(3):
+        found = kept_apart()
+        assert len(found["g"]) == 1 and found["f"] == free - found["g"]
+        assert os.sched_getaffinity(0) == free
+    with pytest.raises(UnknownError):
+        run_beside(lambda: None, failing)
+    assert os.sched_getaffinity(0) == free
+
+
+@apart
+def test_a_call_inside_leaves_both_where_they_are():
+    found = []
+
+    def below():
+        before = os.sched_getaffinity(0)
+        run_beside(lambda: None, lambda: None)
+        found.append((before, os.sched_getaffinity(0)))
+
+    run_beside(lambda: None, lambda: time.sleep(0.01))
+    run_beside(below, below)
+    assert len(found) == 2 and all(before == behind for before, behind in found)
+    assert kept_apart()["g"] < os.sched_getaffinity(0)
+
+
+@apart
+def test_where_the_system_refuses_they_run_all_the_same(monkeypatch):
+    def refused(*arguments):
+        raise OSError(22, "Invalid argument")
+
+    run_beside(lambda: None, lambda: time.sleep(0.01))
+    free = os.sched_getaffinity(0)
+    with monkeypatch.context() as context:
+        context.setattr(os, "sched_setaffinity", refused)
+        found = kept_apart()
+    assert found["g"] == free == os.sched_getaffinity(0)
+
+
 @pytest.mark.parametrize("inside", ["f", "g"])
 def test_a_call_inside_does_not_wait_for_itself(inside):
     ran = []

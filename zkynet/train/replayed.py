@@ -12,7 +12,7 @@ from zkynet.framework.graph_mode.compiled import MAX_TRIES, compile
 from zkynet.framework.graph_mode.sources import Captured
 
 TRIALS = 2 * lane_choice.ROUNDS * (lane_choice.RUNS + 1)  # calls that a choice between one lane and two takes
-SETTLING = 2 * lane_choice.ROUNDS * lane_choice.SETTLE  # and seconds, in calls that are shorter than SETTLE
+SETTLING = lane_choice.ROUNDS * lane_choice.SETTLE  # and seconds, in calls that are shorter than SETTLE
 SHARE = 0.05  # of the time of a run that trying may take
 
 

@@ -13,7 +13,9 @@ from zkynet.backends.worker import processors
 
 ROUNDS = 3  # of each way in turn
 RUNS = 4  # that are timed of one way in a row
-SETTLE = 0.05  # seconds behind a change in which no run is timed: so long OpenBLAS's threads keep a processor busy
+# Seconds behind a change to two lanes in which no run is timed: so long a thread of OpenBLAS that has worked for one
+# lane waits awake for more, 2^28 cycles as a rule, and takes a processor from a lane.
+SETTLE = 0.15
 MARGIN = 0.03  # the share of its time that the second way has to save
 
 
@@ -67,7 +69,7 @@ class Choice:
         if self._way != lanes:
             self._way, self._since = lanes, start
             return
-        if start - self._since < SETTLE or self.lanes is not None:
+        if self.lanes is not None or (lanes == 2 and start - self._since < SETTLE):
             return
         self._times[lanes].append(end - start)
         if self._timed == 2 * RUNS * ROUNDS:
