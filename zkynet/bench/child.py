@@ -33,7 +33,7 @@ MAKERS: dict[str, Callable[[Task, float], Callable[[], Any]]] = {
     "zkynet graph on jax": partial(by_zkynet.make, backend="jax", graph=True),
 }
 COMPARED = 4  # steps
-WARM = 1.0  # seconds before the first call that is timed, and five calls: graph mode chooses one lane or two meanwhile
+WARM = 2.0  # seconds before the first call that is timed, and five calls: graph mode chooses one lane or two meanwhile
 
 
 def arguments(peer: str, task: Task, **more: Any) -> list[str]:

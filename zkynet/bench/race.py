@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from zkynet.bench.workloads import Workload, failed, start
 
 SAMPLE = 0.01  # seconds that one sample of a short function should take
-_PAUSE = 0.05  # seconds before a turn: OpenBLAS's threads wait awake for about half as long
+# Seconds before a turn: a thread of OpenBLAS that has worked waits awake for more, 2^28 cycles as a rule, on a processor
+# that the next peer needs.
+_PAUSE = 0.15
 
 
 def race(workload: Workload, peers: list[str], rounds: int) -> dict[str, list[float]]:
