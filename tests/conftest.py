@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import backends as backends_here
+
+PROGRAMS = 500  # tests on JAX after which what it compiled is given back: about 2 MB each
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +36,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)  # a stable sort: the slow ones last
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    # JAX keeps every program that it compiled: six gigabytes by the end of a worker's half of the tests.
+    jax = sys.modules.get("jax")
+    if jax is not None and "jax" in item.name:
+        tests = item.session.stash.get(_TESTS_ON_JAX, 0) + 1
+        item.session.stash[_TESTS_ON_JAX] = tests
+        if tests % PROGRAMS == 0:
+            jax.clear_caches()
+
+
+_TESTS_ON_JAX = pytest.StashKey[int]()
 
 
 @pytest.fixture
