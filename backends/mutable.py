@@ -20,7 +20,10 @@ class Mutable:
         return rows
 
     def place(self, x, index, shape):
-        kept = len([1 for item in index if item is None or type(item) is slice])
-        whole = self.zeros(x.shape[: x.ndim - kept] + tuple(shape), dtype=x.dtype)
+        lead = x.ndim
+        for item in index:
+            if item is None or type(item) is slice:
+                lead -= 1
+        whole = self.zeros(x.shape[:lead] + tuple(shape), dtype=x.dtype)
         whole[index] = x
         return whole

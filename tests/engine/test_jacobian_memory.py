@@ -134,6 +134,20 @@ def test_products_below_a_diagonal(f, by):
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
+@pytest.mark.parametrize("chunk_size", [None, 2])
+@pytest.mark.parametrize("f", [lambda a, x: a @ op.tanh(x), lambda a, x: op.linear(op.tanh(x), op.matrix_transpose(a))])
+def test_the_identity_is_not_multiplied_by(f, chunk_size):
+    """A product that comes first hands its matrix on; the result is memory of its own all the same."""
+    a, x = RNG.normal(size=(3, 4)), RNG.normal(size=4)
+    before = a.copy()
+    found = zk.jacobian(f, 1, mode="rev", chunk_size=chunk_size)(a, x)
+    np.testing.assert_array_equal(found, a * (1 - np.tanh(x) ** 2))
+    found[:] = 7.0
+    alone = zk.jacobian(lambda x: a @ x, mode="rev", chunk_size=chunk_size)(x)
+    alone[:] = 7.0
+    np.testing.assert_array_equal(a, before)
+
+
 def test_what_a_mask_cut_off_stays_silent_behind_it():
     x = np.array([0.0, 4.0, 9.0])
 

@@ -148,12 +148,12 @@ def by_value(tree):
 
 MUTANTS = {
     "numbers by ==": (
-        "_key",
+        "key_of",
         by_value,
         lambda: test_arguments_are_compared_by_type_and_bits("add", (0.0,), (-0.0,), False),
     ),
     "True is 1": (
-        "_key",
+        "key_of",
         by_value,
         lambda: test_arguments_are_compared_by_type_and_bits("multiply", (1,), (True,), False),
     ),

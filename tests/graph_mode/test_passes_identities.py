@@ -10,6 +10,7 @@ import pytest
 
 from support import backends as backends_here
 from support.graph_programs import SPECIAL, Writer, complaint, random_program, written
+from zkynet.framework.graph_mode.passes.common_subexpressions import common_subexpressions
 from zkynet.framework.graph_mode.passes.dead_code import dead_code
 from zkynet.framework.graph_mode.passes.identities import identities
 
@@ -180,7 +181,7 @@ def with_gaps():
     w = Writer()
     x = w.input(np.random.default_rng(0).standard_normal((300, 160)))
     x = w("getitem", x, (slice(None), slice(None, None, 2)))
-    same = [w("multiply", x, 1), w("reshape", w("reshape", x, (-1,)), x.shape), w("astype", x, x.dtype)]
+    same = [w("multiply", x, 1.0), w("reshape", w("reshape", x, (-1,)), x.shape), w("astype", x, x.dtype)]
     return w.program(*[w("sum", y, axis=0) for y in same], *same), w.arrays
 
 
@@ -193,7 +194,7 @@ def test_an_array_with_gaps_is_not_taken_for_its_copy():
 def test_an_input_is_not_given_out_in_the_place_of_a_copy():
     w = Writer()
     x = w.input(np.ones(()))
-    program = w.program(w("multiply", x, 1))
+    program = w.program(w("multiply", x, 1.0))
     assert identities(program) is program
 
 
@@ -246,6 +247,28 @@ def test_an_operand_stays_repeated_where_the_result_would_be_another(kind, lies)
     program, arrays = made(case, KINDS[kind])
     assert "broadcast_to" in left(dead_code(identities(program)))
     assert complaint(program, arrays, identities) is None
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_a_number_has_one_spelling(kind):
+    """So that equal steps are found to be equal."""
+
+    def case(w, x):
+        spellings = 2, 2.0, w.constant(2.0, x.dtype), w("full", (), 2, dtype=x.dtype)
+        return w("concat", [w("multiply", number, x) for number in spellings], axis=0)
+
+    program, arrays = made(case, KINDS[kind])
+    assert left(common_subexpressions(dead_code(identities(program)))) == ["multiply", "concat"]
+    assert complaint(program, arrays, identities) is None
+
+
+@pytest.mark.parametrize("number, kind", [(2, "int64"), (2**53 + 1, "float64"), (2, "complex128"), (1.5, "float32")])
+def test_a_number_stays_where_another_spelling_may_be_another_number(number, kind):
+    def case(w, x):
+        return w("multiply", x, number if kind != "float32" else w.constant(number, np.float64))
+
+    program, _ = made(case, KINDS[kind])
+    assert identities(program) is program
 
 
 def test_one_identity_lays_the_next_bare():

@@ -52,6 +52,11 @@ def test_any_subset_of_the_passes_keeps_every_bit(products_stay, block):
     assert found_wrong(range(block * SEEDS, (block + 1) * SEEDS)) is None
 
 
+@pytest.mark.parametrize("block", range(2))
+def test_signs_and_factors_keep_every_bit(products_stay, block):
+    assert found_wrong(range(block * SEEDS, (block + 1) * SEEDS), signs=True) is None
+
+
 def test_other_inputs_find_the_program_right_too(products_stay):
     """What was folded or shared did not depend on the values that the inputs had."""
     for seed in range(30):
@@ -144,7 +149,7 @@ MUTANTS = {
     "folding forgets the keywords": (
         "constant_folding", "map_values", lambda f, tree: {} if type(tree) is dict else map_values(f, tree)
     ),
-    "numbers are not compared": ("common_subexpressions", "_key", by_type),
+    "numbers are not compared": ("common_subexpressions", "key_of", by_type),
     "readers are not told": ("common_subexpressions", "renamed", lambda step, names: step),
     "shape and dtype are no matter": ("identities._Known", "alike", lambda self, x, step: hasattr(x, "shape")),
     "every number is 1": ("facts.Fills", "number", lambda self, x: 1),

@@ -133,13 +133,21 @@ _ENTRIES, _WORK = 20_000, 300_000  # of an input, of a step: at most
 class Drawer:
     """Draws a program: steps on what there is, the latest first; a step that raises is not written down.
 
-    ``tame``: numbers near 1 and functions that keep them there, for bounds on rounding.
+    ``tame``: numbers near 1 and functions that keep them there, for bounds on rounding. ``signs``: arithmetic alone, of
+    negations, sums, products, factors and placements, as a gradient has them.
     """
 
-    def __init__(self, seed: int, xp: Any = NUMPY, tame: bool = False, lengths: tuple[int, ...] = _LENGTHS):
+    def __init__(
+        self,
+        seed: int,
+        xp: Any = NUMPY,
+        tame: bool = False,
+        lengths: tuple[int, ...] = _LENGTHS,
+        signs: bool = False,
+    ):
         self.draw = random.Random(seed)
         self.numbers = np.random.default_rng(seed)
-        self.write, self.xp, self.tame = Writer(xp), xp, tame
+        self.write, self.xp, self.tame, self.signs = Writer(xp), xp, tame, signs
         one = () if tame else (1,)
         self.lengths = (*one, *self.draw.sample(lengths, 2))  # few, so that shapes go together
         self.values: list[Value] = []
@@ -149,6 +157,8 @@ class Drawer:
         for _ in range(self.draw.randint(1, 4)):
             self.values.append(self.write.input(self.array()))
         kinds = (self.product, self.unary, self.move, self.binary) if self.tame else self.kinds
+        if self.signs:
+            kinds = (self.negation, self.negation, self.arithmetic, self.arithmetic, self.factor, self.placed)
         for _ in range(steps):
             count = len(self.write.steps)
             try:
@@ -306,6 +316,34 @@ class Drawer:
         if self.tame:
             return self.step("tanh", self.step("matmul", x, y))
         return self.step("matmul", x, y)
+
+    def negation(self) -> Any:
+        return self.step("negative", self.values[-1] if self.draw.random() < 0.7 else self.pick())
+
+    def arithmetic(self) -> Any:
+        """Of what the last steps made, so that each is mostly read once."""
+        args = [self.values[-1], self.pick()]
+        self.draw.shuffle(args)
+        return self.step(self.draw.choice(("add", "subtract", "multiply", "divide")), *args)
+
+    def factor(self) -> Any:
+        """A product with a number, by the number's three spellings."""
+        x = self.values[-1]
+        number = self.draw.choice((1, 2, 3, -4, 100, 1024, 0.5, 3000, 1e-3, 0, -0.0))
+        number = self.draw.choice((number, float(number), self.write.constant(number, x.dtype)))
+        return self.step("multiply", *((x, number) if self.draw.random() < 0.5 else (number, x)))
+
+    def placed(self) -> Any:
+        """Entries at one of few places among zeros: of the last array's shape, or with one more."""
+        x = self.values[-1]
+        if not x.shape:
+            raise ValueError("no entries to place")
+        n = x.shape[-1]
+        size, index = self.draw.choice(((n + 1, slice(0, n)), (n + 1, slice(1, n + 1)), (2 * n, slice(0, 2 * n, 2))))
+        first, second = self.step("place", x, (Ellipsis, index), (size,)), self.step("abs", x)
+        index = self.draw.choice((index, slice(0, n)))
+        second = self.step("place", second, (Ellipsis, index), (size,))
+        return self.step("getitem", self.step("add", first, second), (Ellipsis, slice(0, n)))
 
     def index(self) -> Any:
         x = self.pick()

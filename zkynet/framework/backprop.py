@@ -22,7 +22,7 @@ def between(roots, asked, barrier=frozenset()) -> list[Record]:
 
     No way leads through a Record of ``barrier``.
     """
-    low = min([r.serial for r in asked])
+    low = min(map(_by_serial, asked))
     seen = {r for r in roots if r.serial >= low}
     order = list(seen)
     complete = True  # every way back ends at an asked Record

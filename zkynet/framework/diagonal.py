@@ -18,11 +18,20 @@ _FEW = 5  # so few steps cost less than finding out which of them are entrywise
 
 
 class Diagonal(NamedTuple):
-    """Rows ``start`` to ``stop`` of the diagonal matrix with ``entries``, an array of any shape, on its diagonal."""
+    """Rows ``start`` to ``stop`` of the diagonal matrix with ``entries``, an array of any shape, on its diagonal.
+
+    ``is_unit``: all entries are 1, and what is made of them will be multiplied before anybody else gets it.
+    """
 
     entries: Any
     start: int
     stop: int
+    is_unit: bool = False
+
+    def times(self, xp, matrix):
+        """The rows times a matrix (n, k): an array (stop - start, k), part of the matrix itself where ``is_unit``."""
+        part = matrix[self.start : self.stop, :]
+        return part if self.is_unit else part * xp.reshape(self.entries, (-1, 1))[self.start : self.stop, :]
 
     def written_out(self):
         """The rows, of shape ``(stop - start,) + entries.shape``."""
@@ -47,6 +56,7 @@ class Start:
         if WATCHED or not self.order or is_weak(root) or size_of(root.shape) < 2:
             return  # who watches the sweeps sees whole ones
         self.diagonals = self._pass(root, set(asked))
+        self._is_unit = root in self.diagonals  # no step was passed
         self._left = set(self.order)
         below = self._below(set(asked)) if len(self.order) > _FEW else None
         if below is not None:
@@ -74,7 +84,7 @@ class Start:
         if len(self.diagonals) != 1 or asked & self.diagonals.keys():
             return None
         ((record, entries),) = self.diagonals.items()
-        if not _finite(entries):
+        if not self._is_unit and not _finite(entries):
             return None
         pairs = self._sent(record, Diagonal(entries, 0, 0))  # no rows: whether it can
         if pairs is None or len(pairs) != 1 or is_weak(pairs[0][0]) or pairs[0][0].xp is not record.xp:
@@ -98,7 +108,7 @@ class Start:
         pairs = []
         with HOST.errstate():  # as in the sweeps: a rule may multiply infinity by 0
             for record, entries in self.diagonals.items():
-                diagonal = Diagonal(entries, start, stop)
+                diagonal = Diagonal(entries, start, stop, self._is_unit and bool(self.scales))
                 pairs += self._sent(record, diagonal) or [(record, diagonal.written_out())]
             if self.scales:
                 pairs = [(record, self._scaled(record, pairs[0][1])) for record in self.scales]

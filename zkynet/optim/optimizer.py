@@ -99,7 +99,7 @@ class Optimizer:
 
     def __zkynet_guard__(self) -> tuple:
         """What zk.compile compares before it replays an update: all settings but the learning rate."""
-        return *[value for name, value in self.settings().items() if name != "lr"], self.groups
+        return *[getattr(self, name, None) for name in self._defaults() if name != "lr"], self.groups
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:

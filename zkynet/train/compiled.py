@@ -137,7 +137,7 @@ class _Plan:
             for name, parameter in self.parameters.items():
                 _check_array(name, parameter)
             optimizer._begun(model, {name: [p._value] for name, p in self.parameters.items()})
-        self.state, self.settings = optimizer.state, _settings(optimizer)
+        self.state, self.settings = optimizer.state, optimizer.__zkynet_guard__()
         self._look()
 
     def add(self, possessions: Iterable[Any]) -> None:
@@ -175,7 +175,7 @@ class _Plan:
         """Whether the model still consists of the same objects, on the same backend, and the state is the same one."""
         return (
             self.state is self.optimizer.state
-            and self.settings == _settings(self.optimizer)
+            and self.settings == self.optimizer.__zkynet_guard__()
             and self._kinds == {type(p._value) for p in self.parameters.values()}
             and self._ids == self._now()
             and all([p.trainable for p in self.parameters.values()])
@@ -191,11 +191,6 @@ def _changed(gradient: Callable[..., Any], change: Callable[..., Any]) -> Callab
         return value, change(grads)
 
     return value_and_changed
-
-
-def _settings(optimizer: Optimizer) -> dict[str, Any]:
-    """What the rule may depend on: all settings but the learning rate."""
-    return {name: value for name, value in optimizer.settings().items() if name != "lr"}
 
 
 def _reader(node: Any) -> Callable[[], Any] | None:

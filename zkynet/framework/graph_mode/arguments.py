@@ -30,13 +30,16 @@ class Call:
         self.arrays: list[Any] = []
         self.leaves: list[Any] = []
         self.odd: str | None = None
-        key: list[Any] = [CONTEXT.get().recording, backends.default_backend()]
-        for name, x in [*enumerate(args), *kwargs.items()]:
+        key: list[Any] = [CONTEXT.get().recording, backends.default_backend(), len(args)]
+        for x in args:
+            self._take(x, key)
+        for name, x in kwargs.items():
             key.append(name)
             self._take(x, key)
-        same = list(map(id, self.arrays))
-        if len(set(same)) < len(same):  # one array as two arguments: what is computed of them is one, too
-            key.append(tuple(map(same.index, same)))
+        if len(self.arrays) > 1:
+            same = list(map(id, self.arrays))
+            if len(set(same)) < len(same):  # one array as two arguments: what is computed of them is one, too
+                key.append(tuple(map(same.index, same)))
         self.key = tuple(key)
 
     @property
@@ -48,9 +51,9 @@ class Call:
         kind = type(x)
         if kind in backends.BACKEND_BY_TYPE or is_array(x):  # a library's first array makes its type known
             self.arrays.append(x)
-            key += [kind, x.shape, x.dtype]
+            key += kind, x.shape, x.dtype
         elif kind in STATIC:
-            key += [kind, repr(x) if kind in (float, complex) else x]
+            key += kind, _told(x)
         elif kind is Tensor and x.record is None and type(x._value) not in STATIC:
             self.arrays.append(x._value)
             key += [kind, type(x._value), x._value.shape, x._value.dtype]
@@ -80,7 +83,7 @@ class Call:
             for each in name:
                 self._take_name(each, key)
         elif kind in STATIC:
-            key += [kind, repr(name) if kind in (float, complex) else name]
+            key += kind, _told(name)
         else:
             self._take_object(name, key)
 
@@ -93,6 +96,12 @@ class Call:
             else:
                 self._take_object(value, key)
         self.odd = self.odd or oddity(x, inside)
+
+
+def _told(x: Any) -> Any:
+    """Something equal for equal numbers and strings alone: NaN is NaN, and 0.0 is not -0.0."""
+    kind = type(x)
+    return repr(x) if kind is complex or kind is float and (not x or x != x) else x
 
 
 def beside(x: Any, inside: tuple[list, list]) -> list[tuple[str, Any]]:

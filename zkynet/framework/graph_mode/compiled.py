@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 import warnings
@@ -21,9 +22,10 @@ from .arguments import Call, argument_names, identities, with_stand_ins, without
 from .branches import Leaf, Tree, UnexpectedError
 from .explain import explained
 from .guards import Surroundings
+from .inputs import MovedError
 from .passes import PASSES
 from .recorder import recorder_of
-from .replay import MovedError, Replay, Settings
+from .replay import Replay, Settings
 from .results import Cleaner, own, result_of
 from .sources import Argument, Captured, Possessed
 from .tape import Lent, NotRecordableError, OtherBackendError, Tape
@@ -69,15 +71,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         context = CONTEXT.get()
-        if (
-            self.eager_because is not None
-            or context.depth
-            or context.session
-            or context.bindings  # a Module in mixed precision, say
-            or context.watchers
-            or context.draws is not None
-            or TAPE.get() is not None
-        ):
+        inside = context is not _OUTSIDE and _is_inside(context)
+        if inside or self.eager_because is not None or TAPE.get() is not None:
             return self.function(*args, **kwargs)
         call = Call(args, kwargs)
         variant = self._known(call)
@@ -171,7 +166,7 @@ class Compiled:
         if not found:
             return None
         for variant in found:
-            shares = all([place.read() is call.arrays[i] for i, place in variant.shared])
+            shares = not variant.shared or all([place.read() is call.arrays[i] for i, place in variant.shared])
             if shares and variant.surroundings.changed() is None:
                 return variant
         self.retraces.append(
@@ -267,7 +262,7 @@ class Recording:
         context = Context(recording=CONTEXT.get().recording, bindings=Lent(tape), draws=tape, session=False)
         token = TAPE.set(tape)
         try:
-            lent = variant.surroundings.lent(lambda array: tape.incoming(self.recorder, array))
+            lent = variant.surroundings.lent(lambda array: tape.incoming(array))
             with entered(context), _default(self.recorder), lent, HOST.errstate():
                 returned = self.compiled.function(*args, **kwargs)
         finally:
@@ -360,6 +355,20 @@ class _Advance:
 
     def __call__(self) -> None:
         self.generator._value += self.count
+
+
+_OUTSIDE = contextvars.Context().run(CONTEXT.get)  # where no code has entered anything
+
+
+def _is_inside(context: Context) -> bool:
+    """Whether the running code is part of something that has to see its operators, one by one."""
+    return bool(
+        context.depth
+        or context.session
+        or context.bindings  # a Module in mixed precision, say
+        or context.watchers
+        or context.draws is not None
+    )
 
 
 def _default(recorder: Any) -> Any:

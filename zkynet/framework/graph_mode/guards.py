@@ -40,8 +40,8 @@ class Surroundings:
         self._roots = [*methods, function, *roots]  # alive
         found = self._found = Walk().run([(x, _root(x)) for x in self._roots])
         found.probes.append((backends.default_backend, backends.default_backend(), "the default backend"))
-        self._tables = [_Table(dict.get, found.entries), _Table(_class_get, found.class_entries)]
-        self._tables.append(_Table(getattr, found.attributes))
+        ways = (dict.get, found.entries), (_class_get, found.class_entries), (getattr, found.attributes)
+        self._tables = [_Table(read, slots) for read, slots in ways if slots]
         self._contents = [each for each, *_ in found.contents]
         self._expected = [x for _, held, *_ in found.contents for x in held]
         self._sizes = [len(held) for _, held, *_ in found.contents]
@@ -50,6 +50,9 @@ class Surroundings:
         self._places = [places for places in found.arrays.values() if not HOST.is_host_scalar(places[0].read())]
         self._arrays = [places[0].read() for places in self._places]
         self._specs = list(map(_spec, self._arrays))
+        self._checks = [table.untouched for table in self._tables]  # of what there is: every call makes them all
+        kinds = (self._contents, self._same_contents), (self._dicts, self._same_keys), (self._arrays, self._same_specs)
+        self._checks += [check for held, check in kinds if held]
 
     def changed(self) -> str | None:
         """None where all is as it was; else what has changed: "global RATE of train.py: 0.1 -> 0.2"."""
@@ -128,15 +131,23 @@ class Surroundings:
     # ---- quickly: nothing was touched at all ----
 
     def _untouched(self) -> bool:
-        return (
-            all([table.untouched() for table in self._tables])
-            and list(map(len, self._contents)) == self._sizes
-            and all(map(is_, chain.from_iterable(self._contents), self._expected))
-            and list(chain.from_iterable(self._dicts)) == self._keys
-            and list(map(_spec, self._arrays)) == self._specs
-            and not self._found.moving
-            and all([identical(value, read()) for read, value, _ in self._found.probes])
-        )
+        for check in self._checks:
+            if not check():
+                return False
+        for read, value, _ in self._found.probes:
+            if not identical(value, read()):
+                return False
+        return not self._found.moving
+
+    def _same_contents(self) -> bool:
+        same_sizes = list(map(len, self._contents)) == self._sizes
+        return same_sizes and all(map(is_, chain.from_iterable(self._contents), self._expected))
+
+    def _same_keys(self) -> bool:
+        return list(chain.from_iterable(self._dicts)) == self._keys
+
+    def _same_specs(self) -> bool:
+        return list(map(_spec, self._arrays)) == self._specs
 
     # ---- precisely: what was touched, and whether it matters ----
 

@@ -156,6 +156,8 @@ def _parts(x: slice) -> tuple:
 
 def identical(old: Any, new: Any) -> bool:
     """``same``, where numbers in arrays count too; lists and dicts by what they hold."""
+    if old is new:
+        return True
     if type(old) is not type(new):
         return False
     if type(old) is tuple and len(old) == len(new) and all(map(is_, old, new)):

@@ -370,7 +370,7 @@ class RecordingBackend:
         if name in _READING:
             args = tuple([self.inner.asarray(self.to_numpy(x)) if isinstance(x, RecordedArray) else x for x in args])
             return getattr(self.inner, name)(*args, **kwargs)
-        return tape.call(self, name, args, kwargs, name in _SHAPED_BY_VALUES)
+        return tape.call(name, args, kwargs, name in _SHAPED_BY_VALUES)
 
     # ---- what is no computation ----
 
@@ -386,14 +386,14 @@ class RecordingBackend:
             tape = TAPE.get()
             if tape is None:
                 raise NotRecordableError("a recording backend was used outside of its recording")
-            x = tape.incoming(self, x)
+            x = tape.incoming(x)
         if dtype is not None and x.dtype != self.inner.own_dtype(dtype):
             return self.astype(x, self.inner.own_dtype(dtype))
         return x
 
     def number(self, value: Any, dtype: Any) -> Any:
         tape = TAPE.get()
-        return tape.constant(self, self.inner.number(value, dtype))  # type: ignore[union-attr]
+        return tape.constant(self.inner.number(value, dtype))  # type: ignore[union-attr]
 
     def from_numpy(self, x: Any) -> Any:
         return self.asarray(x)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..record import HOST
+from zkynet.backends.quiet import quietly
+
 from .branches import UPDATE, Leaf, Stretch, Tree, needed_below, unexpected
 from .codegen import Generated, generate
 from .device_graph import OnDevice
+from .inputs import Inputs
 from .lane_plan import TwoWays, two_ways
 from .passes import PASSES, optimized
 from .passes.facts import never_raises
@@ -16,10 +18,6 @@ from .program import Program, Value, compiles
 from .sources import Argument, Counter, Number, Source
 from .tape import outcome_of
 from .whole import compiled_whole
-
-
-class MovedError(Exception):
-    """An input of the program has another shape or dtype than it was recorded for."""
 
 
 class Settings(NamedTuple):
@@ -41,35 +39,36 @@ class Ready:
     """
 
     def __init__(self, stretch: Stretch, tree: Tree, backend: Any, settings: Settings):
-        self.stretch, self.end = stretch, stretch.end
+        self.stretch, self.end, self.is_leaf = stretch, stretch.end, stretch.is_leaf
         sources = {value: source for source, value in tree.inputs.items()}
         constants = {value: tree.constants[value] for value in stretch.missing if value in tree.constants}
         read = sorted([value for value in stretch.missing if value not in constants], key=_index)
         self.inputs: list[tuple[Value, Source | None]] = [(value, sources.get(value)) for value in read]
-        self.passed = [] if stretch.is_leaf else sorted(needed_below(stretch) & stretch.made, key=_index)
-        outputs = self.end.outputs if stretch.is_leaf else [self.end.end.value, *self.passed]
+        self.passed = [] if self.is_leaf else sorted(needed_below(stretch) & stretch.made, key=_index)
+        outputs = self.end.outputs if self.is_leaf else [self.end.end.value, *self.passed]
         recorded = Program(backend, read, stretch.steps, outputs, constants)
         self.program = optimized(recorded, settings.off & PASSES.keys())
-        self.moves = not backend.is_host and not compiles(backend)  # a library that compiles takes host arrays itself
+        moves = not backend.is_host and not compiles(backend)  # a library that compiles takes host arrays itself
+        self.read = Inputs(self.inputs, backend, moves).read
         self.children: dict[Any, Ready] = {}
         self.nbytes = 0
         self.generated: Generated | None = None
         self.ways: TwoWays | None = None
         self.device: OnDevice | None = None
         self.function = self._function(settings)
-        self._is_last = compiles(backend) or (stretch.is_leaf and _updates_are_last(self.program))
+        self._is_last = compiles(backend) or (self.is_leaf and _updates_are_last(self.program))
 
     def _function(self, settings: Settings) -> Callable[[list[Any]], Any]:
         """What runs the program: a function of the list of its inputs, which it empties."""
         program = self.program
         if compiles(program.xp):
             places = {source: i for i, (_, source) in enumerate(self.inputs)}
-            sinks = [sink for sink, _ in self.end.sinks] if self.stretch.is_leaf else []
+            sinks = [sink for sink, _ in self.end.sinks] if self.is_leaf else []
             scalars = [i for source, i in places.items() if isinstance(source, (Counter, Number))]
             return compiled_whole(program, [places[sink] for sink in sinks if sink in places], scalars)
         if program.xp.is_host:
             names, off = self._names(), settings.off
-            generated = self.generated = generate(program, names, off, own_outputs=self.stretch.is_leaf)
+            generated = self.generated = generate(program, names, off, own_outputs=self.is_leaf)
             self.nbytes = generated.nbytes
             arguments = [value for value, source in self.inputs if isinstance(source, Argument)]
             if "lanes" not in off:
@@ -84,10 +83,11 @@ class Ready:
                     self.ways.choice.load_state_dict(settings.lanes.get(self.title, {}))
             return self.ways or generated.function
         if program.xp.elementwise_kernel is not None:
-            self.device = OnDevice(program, settings.off, self.stretch.is_leaf)
+            self.device = OnDevice(program, settings.off, self.is_leaf)
             return self.device
         return lambda arrays: program(*arrays)
 
+    @quietly
     def run(self, arrays: list[Any]) -> Any:
         """The program's outputs; what it updates stays as it was where the call may yet come to nothing."""
         if self._is_last:
@@ -153,13 +153,14 @@ class Replay:
         UnexpectedError where a value asks for a path that is not recorded yet; nothing has changed then.
         """
         self.tree.clock[0] += 1
-        ready, arrays = self._down(lambda ready, arrays: ready.run(arrays), call)
-        with HOST.errstate():
-            return ready.end, ready.run(arrays)
+        ready, arrays = self._down(Ready.run, call)
+        return ready.end, ready.run(arrays)
 
     @staticmethod
     def leave(leaf: Leaf, outputs: Any) -> Any:
         """Put in place what a replay leaves behind; the function's result."""
+        if not leaf.sinks and not leaf.effects:
+            return leaf.rebuild(outputs)
         count = len(leaf.results)
         result = leaf.rebuild(outputs[:count])
         for (sink, _), array in zip(leaf.sinks, outputs[count:], strict=True):
@@ -171,19 +172,18 @@ class Replay:
     def walk(self, run: Callable[[Program, list[Any]], Any], call: list[Any]) -> None:
         """``run(program, arrays)`` for one stretch after the other, in place of what they are compiled to."""
         self.tree.clock[0] += 1
-        ready, arrays = self._down(lambda ready, arrays: run(ready.program, arrays), call)
+        ready, arrays = self._down(quietly(lambda ready, arrays: run(ready.program, arrays)), call)
         run(ready.program, arrays)
 
     def _down(self, run: Callable[[Ready, list[Any]], Any], call: list[Any]) -> tuple[Ready, list[Any]]:
         """Run all stretches down to a leaf; the leaf, and its inputs, held by nobody else."""
         above: dict[Value, Any] = {}
         ready = self.root
-        while not ready.stretch.is_leaf:
-            with HOST.errstate():
-                outputs = run(ready, _read(ready, above, call))
+        while not ready.is_leaf:
+            outputs = run(ready, ready.read(above, call))
             above.update(zip(ready.passed, outputs[1:], strict=True))
             ready = self._next(ready, outputs[0])
-        return ready, _read(ready, above, call)
+        return ready, ready.read(above, call)
 
     def _next(self, ready: Ready, decides: Any) -> Ready:
         """The stretch that a fork leads to."""
@@ -213,19 +213,3 @@ class Replay:
             if outcome not in ready.children:
                 ready.children[outcome] = self._ready(stretch)
         return list(ready.children.values())
-
-
-def _read(ready: Ready, above: dict[Value, Any], call: list[Any]) -> list[Any]:
-    """The inputs of a stretch; MovedError where one is not what it was."""
-    arrays = []
-    for value, source in ready.inputs:
-        if source is None:
-            array = above[value]
-        else:
-            array = call[source.i] if type(source) is Argument else source.read()
-            if ready.moves:
-                array = ready.program.xp.asarray(array)
-            if array.shape != value.shape or array.dtype != value.dtype:
-                raise MovedError(f"{source}: {value.dtype} {value.shape} -> {array.dtype} {tuple(array.shape)}")
-        arrays.append(array)
-    return arrays

@@ -36,7 +36,7 @@ def result_of(returned: Any, tape: Tape, known: Callable[[Any], bool]) -> tuple[
         if isinstance(leaf, Tensor) and type(leaf) is not Tensor:
             raise NotRecordableError(f"it returns a {type(leaf).__name__}")
         if not isinstance(x, tape.recorder.array_type) and not is_whole(x) and backends.backend_of(x) is not None:
-            x = tape.incoming(tape.recorder, x)
+            x = tape.incoming(x)
         if isinstance(x, tape.recorder.array_type):
             kept.append(x)
             makers.append(
@@ -82,11 +82,11 @@ class _Rebuild:
 
     def __init__(self, tree: Any, makers: list[Any]):
         self.tree, self.makers = tree, makers
-        self.single = tree is pytree.LEAF and len(makers) == 1 and makers[0] in (_as_tensor, _as_scalar, _as_it_is)
+        self.is_array = tree is pytree.LEAF and makers == [_as_it_is]
 
     def __call__(self, arrays: list[Any]) -> Any:
-        if self.single:
-            return self.makers[0](arrays[0])
+        if self.is_array:
+            return arrays[0]
         rest = iter(arrays)
         made = [m(next(rest)) if m in (_as_tensor, _as_scalar, _as_it_is) else m for m in self.makers]
         return self.tree.unflatten(made)

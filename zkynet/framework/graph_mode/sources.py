@@ -23,6 +23,12 @@ class Source:
         """The array, as it is now."""
         raise NotImplementedError
 
+    @classmethod
+    def together(cls, sources: list[Any]) -> Callable[[], list[Any]]:
+        """A function that reads many of this kind."""
+        reads = [source.read for source in sources]
+        return lambda: [read() for read in reads]
+
     def put(self, array: Any) -> None:
         """Take a new array; for what can be a sink."""
         raise NotImplementedError
@@ -59,6 +65,11 @@ class Possessed(Source):
     def read(self) -> Any:
         return self.possession._value
 
+    @classmethod
+    def together(cls, sources: list[Any]) -> Callable[[], list[Any]]:
+        possessions = [source.possession for source in sources]
+        return lambda: [possession._value for possession in possessions]
+
     def put(self, array: Any) -> None:
         self.possession._value = array
 
@@ -79,6 +90,18 @@ class Slot(Source):
             array = self.optimizer.state[self.slot][self.path]
         return array
 
+    @classmethod
+    def together(cls, sources: list[Any]) -> Callable[[], list[Any]]:
+        reads = [(source.optimizer, source.slot, source.path) for source in sources]
+
+        def read() -> list[Any]:
+            try:
+                return [optimizer.state[slot][path] for optimizer, slot, path in reads]
+            except KeyError:
+                return [source.read() for source in sources]
+
+        return read
+
     def put(self, array: Any) -> None:
         self.optimizer.state[self.slot][self.path] = array
 
@@ -98,6 +121,19 @@ class Number(Source):
 
     def read(self) -> Any:
         return HOST.float64(self.numbers()[self.i])
+
+    @classmethod
+    def together(cls, sources: list[Any]) -> Callable[[], list[Any]]:
+        parts = {source.key[1][0]: source.numbers for source in sources}  # many of one part, which are made together
+        numbered = {key: i for i, key in enumerate(parts)}
+        places = [(numbered[source.key[1][0]], source.i) for source in sources]
+        float64 = HOST.float64
+
+        def read() -> list[Any]:
+            made = [numbers() for numbers in parts.values()]
+            return [float64(made[part][i]) for part, i in places]
+
+        return read
 
 
 class Counter(Source):

@@ -108,10 +108,10 @@ class Tape:
             raise NotRecordableError(f"an array of dtype {x.dtype.str} came in, in another machine's order of bytes")
         return x if self.inner.is_host and HOST.is_host_scalar(x) else self.inner.asarray(x)
 
-    def incoming(self, recorder: Any, x: Any) -> Any:
+    def incoming(self, x: Any) -> Any:
         """An array, or a Python number or list, that meets a recorded one."""
         if backends.backend_of(x) is None or HOST.is_host_scalar(x):
-            return self.constant(recorder, self._at_home(x))
+            return self.constant(self._at_home(x))
         found = self._arrays.get(("array", id(x)))
         if found is not None:
             if found.value in self.foreign and bytes_of(self._at_home(x)) != bytes_of(found.array):
@@ -127,7 +127,7 @@ class Tape:
             self._met[id(x)] = x, None
             return self._standing_for(x, self.input(Captured(Held(x))))
         array = self.inner.own(self._at_home(x))
-        found = self._arrays["array", id(x)] = self.constant(recorder, array)
+        found = self._arrays["array", id(x)] = self.constant(array)
         self.foreign[found.value] = x
         return found
 
@@ -148,21 +148,21 @@ class Tape:
         """What a Parameter, State or Constant holds at this point of the run."""
         if id(possession) in self._born:
             held = possession._value
-            return held if isinstance(held, self.recorder.array_type) else self.constant(self.recorder, held)
+            return held if isinstance(held, self.recorder.array_type) else self.constant(held)
         if type(possession._value) in PYTHON_NUMBERS:
             raise NotRecordableError(f"{possession!r} holds a Python number")
         source = Possessed(possession)
         return self.writes[source][0] if source in self.writes else self.input(source)
 
-    def constant(self, recorder: Any, array: Any) -> Any:
+    def constant(self, array: Any) -> Any:
         value = self.tree.value(tuple(array.shape), array.dtype)
         self.constants[value] = array
-        return recorder.array_type(array, value, self)
+        return self.recorder.array_type(array, value, self)
 
     def draw(self, generator: Any) -> Any:
         """The counter of the generator's next draw (what a Context's ``draws`` does)."""
         if id(generator) in self._born:
-            return self.constant(self.recorder, self.inner.asarray(HOST.uint64(generator.step())))
+            return self.constant(self.inner.asarray(HOST.uint64(generator.step())))
         _, count = self.draws.get(id(generator), (generator, 0))
         self.draws[id(generator)] = generator, count + 1
         return self.input(Counter(generator, count))
@@ -179,12 +179,12 @@ class Tape:
     def write(self, sink: Any, recorded: Any) -> None:
         """At the end the sink takes this array."""
         if not isinstance(recorded, self.recorder.array_type):
-            recorded = self.incoming(self.recorder, recorded)
+            recorded = self.incoming(recorded)
         self.writes[sink] = (recorded,)
 
     # ---- what happens ----
 
-    def call(self, recorder: Any, name: str, args: tuple, kwargs: dict, shaped_by_values: bool) -> Any:
+    def call(self, name: str, args: tuple, kwargs: dict, shaped_by_values: bool) -> Any:
         """Compute, and write the step down."""
         named_args, now = self._both(args)
         named_kwargs, settings = self._both_of(kwargs) if kwargs else (kwargs, kwargs)
@@ -267,7 +267,7 @@ class Tape:
         if kind is slice:
             return slice(*[self._named(each, held) for each in (tree.start, tree.stop, tree.step)])
         if kind in backends.BACKEND_BY_TYPE or (not isinstance(tree, (int, float, str, complex)) and _is_array(tree)):
-            return self._named(self.incoming(self.recorder, tree), held)
+            return self._named(self.incoming(tree), held)
         return tree
 
     def _wrapped(self, name: str, made: Any) -> tuple[Any, Any]:

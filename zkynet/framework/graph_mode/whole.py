@@ -8,6 +8,7 @@ from typing import Any
 
 from ..record import HOST
 from .branches import expect
+from .inputs import at_places
 from .program import Program
 
 
@@ -42,11 +43,11 @@ def compiled_whole(
         return outputs[last:] + outputs[:last], independent(packed)
 
     compiled = program.xp.compile(run, donated=0)
+    read_of, owned_of, packed_of = at_places(kept), at_places(given), [at_places(group) for group in groups]
+    pack = HOST.namespace.array
 
     def function(arrays: list[Any]) -> list[Any]:
-        read = [arrays[i] for i in kept]
-        packed = [HOST.namespace.array([arrays[i] for i in group]) for group in groups]
-        owned = [arrays[i] for i in given]
+        read, owned, packed = read_of(arrays), owned_of(arrays), [pack(group(arrays)) for group in packed_of]
         arrays.clear()
         give_away(program.xp, owned)
         outputs, _ = compiled(owned, read, packed)
@@ -85,6 +86,8 @@ _OWNED = _references([object()])[0] + 1  # what is counted for an array of its o
 
 def give_away(xp: Any, arrays: list[Any]) -> None:
     """Replace arrays that somebody besides their owner holds by copies: a program destroys what it gets."""
-    for i, count in enumerate(_references(arrays)):
-        if count > _OWNED:
-            arrays[i] = xp.asarray(arrays[i], copy=True)
+    counts = _references(arrays)
+    if max(counts, default=0) > _OWNED:
+        for i, count in enumerate(counts):
+            if count > _OWNED:
+                arrays[i] = xp.asarray(arrays[i], copy=True)

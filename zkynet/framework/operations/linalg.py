@@ -46,8 +46,7 @@ def _scaled_rows(xp, g, matrix, axis):
     """
     if len(g.entries.shape) != 2 or g.entries.shape[axis] != 1:
         return None
-    part = xp.reshape(g.entries, (-1, 1))[g.start : g.stop, :]
-    return xp.expand_dims(matrix[g.start : g.stop, :] * part, axis=axis)
+    return xp.expand_dims(g.times(xp, matrix), axis=axis)
 
 
 class MatVec(Operator):
@@ -71,8 +70,7 @@ class MatVec(Operator):
         return xp.matmul(t, xp.matrix_transpose(a))
 
     def diagonal_b(self, xp, g, a):
-        rows = slice(g.start, g.stop)
-        return a[rows, :] * xp.expand_dims(g.entries[rows], axis=-1)
+        return g.times(xp, a)
 
 
 class Linear(Operator):

@@ -13,6 +13,7 @@ from .common_subexpressions import common_subexpressions
 from .constant_folding import constant_folding
 from .dead_code import dead_code
 from .identities import identities
+from .regrouping import regrouping
 from .relu_after_pooling import relu_after_pooling
 from .saved_slopes import saved_slopes
 from .transposes import transposes
@@ -21,6 +22,7 @@ from .transposes import transposes
 PASSES: dict[str, Callable[[Program], Program]] = {
     "constant folding": constant_folding,
     "identities": identities,
+    "regrouping": regrouping,
     "transposes": transposes,
     "relu after pooling": relu_after_pooling,
     "common subexpressions": common_subexpressions,

@@ -25,7 +25,7 @@ def common_subexpressions(program: Program) -> Program:
     for old in program.steps:
         step = renamed(old, names)
         if is_pure(step):
-            same = first.setdefault((step.function, _key(step.args), _key(step.kwargs)), step)
+            same = first.setdefault((step.function, key_of(step.args), key_of(step.kwargs)), step)
             if same is not step and _kinds(same) == _kinds(step):
                 names.update(zip(makes(step), makes(same), strict=True))
                 continue
@@ -37,7 +37,7 @@ def common_subexpressions(program: Program) -> Program:
     return program.replace(steps=steps, outputs=outputs, constants=constants)
 
 
-def _key(tree: Any) -> Any:
+def key_of(tree: Any) -> Any:
     """Something hashable that is equal for what a function cannot tell apart."""
     kind = type(tree)
     if kind is Value:
@@ -45,15 +45,15 @@ def _key(tree: Any) -> Any:
     if kind in _BY_VALUE:
         return kind, tree
     if kind is tuple or kind is list:
-        return kind, *[_key(each) for each in tree]
+        return kind, *[key_of(each) for each in tree]
     if kind is dict:
-        return kind, *[(name, _key(each)) for name, each in tree.items()]
+        return kind, *[(name, key_of(each)) for name, each in tree.items()]
     if kind is float:
         return kind, pack("d", tree)
     if kind is complex:
         return kind, pack("dd", tree.real, tree.imag)
     if kind is slice:
-        return kind, _key(tree.start), _key(tree.stop), _key(tree.step)
+        return kind, key_of(tree.start), key_of(tree.stop), key_of(tree.step)
     return kind, id(tree)  # the program keeps it alive
 
 

@@ -175,7 +175,7 @@ def is_line(value: Value) -> bool:
 # ---- arrays all entries of which are one number ----
 
 FILL_LIMIT = 1 << 16  # entries of a constant that is looked through
-_EXACT = 2048  # whole numbers up to this are the same in every dtype that holds them
+EXACT = 2048  # whole numbers up to this are the same in every dtype that holds them
 _SPREADS = frozenset(("broadcast_to", "expand_dims", "matrix_transpose", "permute_dims", "reshape", "squeeze"))
 _FILLED = {"zeros": 0, "zeros_like": 0, "ones": 1, "ones_like": 1}
 
@@ -217,7 +217,7 @@ class Fills:
             return None
         if step.function in ("full", "full_like") and len(step.args) > 1 and type(step.args[1]) in (bool, int, float):
             number = step.args[1]
-            whole = abs(number) <= _EXACT and number == int(number)
+            whole = abs(number) <= EXACT and number == int(number)
             return number if whole or self._xp.name_of(x.dtype) == "float64" else None
         return _FILLED.get(step.function)
 

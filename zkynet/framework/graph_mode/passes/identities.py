@@ -14,7 +14,7 @@ from types import EllipsisType
 from typing import Any
 
 from ..program import Program, Step, Value
-from .facts import ROWS, Fills, Orders, entries, is_line, makes, renamed
+from .facts import EXACT, ROWS, Fills, Orders, entries, is_line, makes, renamed
 
 
 def identities(program: Program) -> Program:
@@ -81,10 +81,15 @@ class _Known:
 
     def narrow(self, x: Any, spread: Any, step: Step) -> Any:
         """What may stand for ``spread`` beside ``x``: what it repeats, or the number that fills it; None if nothing."""
-        if type(x) is not Value or type(spread) is not Value or x.dtype != spread.dtype:
+        if type(x) is not Value or x.weak or x.shape != step.outputs.shape or self.xp.kind_of(x.dtype) != "f":
             return None
-        if x.shape != step.outputs.shape or entries(spread) < 2 or self.xp.kind_of(x.dtype) != "f":
+        if type(spread) is int:
+            return float(spread) if abs(spread) <= EXACT else None  # one spelling: equal steps become one
+        if type(spread) is not Value or x.dtype != spread.dtype:
             return None
+        if entries(spread) < 2:
+            number = self.number(spread) if spread.shape == () else None
+            return None if number is None else float(number)
         inner = self.inner(spread, frozenset(("broadcast_to",)))
         if inner is not None and self.orders[x] == ROWS:
             source = inner.args[0]
