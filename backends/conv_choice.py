@@ -5,9 +5,10 @@ Three ways: windows copied side by side (im2col), in ``numpy_conv``, for every c
 at stride 1 in float32 and float64, where it is faster. ``ZKYNET_WINOGRAD=0`` in the environment, which is read at every
 call, leaves the first two alone. Entries that are not finite, or near overflow, send a call there as well.
 
-The numbers below were measured on one core of an AMD Zen 5 (NumPy 2.4, OpenBLAS 0.3.31), each way against windows. At
-32 to 512 channels, pictures of 7 to 56 and batches of 1 to 16 Winograd's way took 0.5 to 0.95 of the time within them,
-just outside 0.9 to 1.4, far outside several times as long. At 1 to 128 channels, pictures of 7 to 128 and kernels of 3
+The numbers below were measured on an AMD Zen 5 (NumPy 2.4, OpenBLAS 0.3.31, float32), each way against windows or rows,
+on one thread and on two. At 32 to 512 channels, pictures of 5 to 112 and batches of 1 to 64 Winograd's way took 0.4 to
+0.9 of the time within them, at their edges 0.8 to 1.2 (on two threads, beside windows whose BLAS has two, up to 1.4),
+just outside 0.9 to 1.5, far outside several times as long. At 1 to 128 channels, pictures of 7 to 128 and kernels of 3
 to 7 row by row took 0.5 to 0.95 within them, just outside 0.8 to 1.6, far outside 3.
 """
 
@@ -18,34 +19,41 @@ import numpy as np
 from .convolution import out_shape
 
 WINOGRAD = "ZKYNET_WINOGRAD"
-_LEAST_CHANNELS, _LEAST_OUTPUTS = 48, 32  # fewer: the transforms cost more than the products save
+_LEAST_CHANNELS = {4: 32, 2: 48}  # by the side of a tile; fewer: the transforms cost more than the products save
 _LEAST_TILES = {4: 48, 2: 128}  # fewer: transforming the kernel is not paid back
-_MOST_WASTE = 1.35  # what whole tiles may cover, per entry of the result
-_PREFERENCE = 1.2  # tiles of 4 x 4 are taken where they cover at most this much more than tiles of 2 x 2
+_MOST_WASTE = {4: 1.35, 2: 1.5}  # what whole tiles may cover, per entry of the result
 _MOST_LINES = 1 << 18  # entries of a picture's lines: larger ones leave the cache
 _MOST_PRODUCTS = 1 << 11  # inputs times outputs: where there are more, products take longer than copying
 _DTYPES = (np.dtype("float32"), np.dtype("float64"))  # never halves: their errors would be of the size of the result
 
 
 def tile(images, inputs, outputs, out, kernel, stride, dilation, groups, dtype):
-    """4 or 2 where Winograd's way is the faster one, with tiles of that many entries a side; otherwise 0.
+    """4 or 2 where Winograd's way is faster than windows, with tiles of that many entries a side; otherwise 0.
 
     ``out`` is the spatial shape of the result, or of the cotangent for the gradient of the filter.
     """
-    if inputs < _LEAST_CHANNELS or outputs < _LEAST_OUTPUTS or kernel != (3, 3) or groups != 1:
+    few = min(inputs, outputs)
+    if few < _LEAST_CHANNELS[4] or kernel != (3, 3) or groups != 1:
         return 0
     if dtype not in _DTYPES or set(stride) | set(dilation) != {1} or 0 in out:
         return 0
-    tiles = {m: -(-out[0] // m) * -(-out[1] // m) for m in (2, 4)}
-    waste = {m: tiles[m] * m * m / (out[0] * out[1]) for m in (2, 4)}
-    fits = [m for m in (2, 4) if images * tiles[m] >= _LEAST_TILES[m] and waste[m] <= _MOST_WASTE]
+    tiles = {m: -(-out[0] // m) * -(-out[1] // m) for m in (4, 2)}
+    fits = [
+        m
+        for m in (4, 2)
+        if few >= _LEAST_CHANNELS[m]
+        and images * tiles[m] >= _LEAST_TILES[m]
+        and tiles[m] * m * m <= _MOST_WASTE[m] * out[0] * out[1]
+    ]
     if not fits or os.environ.get(WINOGRAD, "1") == "0":
         return 0
-    return 4 if 4 in fits and waste[4] <= _PREFERENCE * waste[2] else fits[0]
+    if len(fits) == 2 and 4 * images * tiles[4] < few:  # the larger transformed kernel takes longer than its products
+        return 2
+    return fits[0]
 
 
 def conv_by_rows(shape, outputs, kernel, stride, padding, dilation, groups):
-    """Whether pictures of ``shape`` (N, C, H, W) are convolved row by row of the kernel, where Winograd's way is none.
+    """Whether pictures of ``shape`` (N, C, H, W) are convolved row by row of the kernel: it is asked first.
 
     What is copied for it grows with the channels that come in, what is added up with those that go out.
     """
@@ -97,7 +105,7 @@ def chosen(operation, x_shape, w_shape, dtype, stride, padding, dilation, groups
         rows = filter_by_rows
     elif operation != "conv":
         raise ValueError(f'operation must be "conv", "conv_input" or "conv_filter", got {operation!r}')
+    if rows(pictures, outputs, kernel, stride, padding, dilation, groups):
+        return "rows"
     m = tile(n, pictures[1], outputs, out, kernel, stride, dilation, groups, dtype)
-    if m:
-        return f"winograd {m}x{m}"
-    return "rows" if rows(pictures, outputs, kernel, stride, padding, dilation, groups) else "windows"
+    return f"winograd {m}x{m}" if m else "windows"

@@ -346,7 +346,15 @@ def _has_nan(x) -> bool:
 def _squares(x):
     """The sum of the squared absolute values."""
     line = x.ravel("K")  # in the order of the memory: no copy of a transposed array
-    return np.vdot(line, line)
+    return np.vdot(line, line) if line.size < _ONE_SUM else _on_one_thread(np.vdot, line, line)
+
+
+def _on_one_thread(f, a, b):
+    """``f(a, b)`` without OpenBLAS's other threads: memory is what it waits for, and they would spin for 25 ms."""
+    from .threads import blas_threads_set  # few programs need it
+
+    with blas_threads_set(1):
+        return f(a, b)
 
 
 def _sum_by_blas(x, axis, keepdims):
@@ -358,12 +366,13 @@ def _sum_by_blas(x, axis, keepdims):
         return None
     if axes == list(range(cut)):
         count = math.prod(x.shape[:cut])
-        total = np.matmul(np.ones(count, x.dtype), x.reshape(count, -1))
+        factors = np.ones(count, x.dtype), x.reshape(count, -1)
     elif axes == list(range(n - cut, n)) and math.prod(x.shape[-cut:]) <= _SHORT:
         count = math.prod(x.shape[-cut:])
-        total = np.matmul(x.reshape(-1, count), np.ones(count, x.dtype))
+        factors = x.reshape(-1, count), np.ones(count, x.dtype)
     else:
         return None
+    total = _on_one_thread(np.matmul, *factors)
     return total.reshape([1 if i in axes else length for i, length in enumerate(x.shape) if keepdims or i not in axes])
 
 

@@ -5,6 +5,7 @@ numbers allow it.
 """
 
 import math
+from contextlib import suppress
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -26,11 +27,12 @@ def conv(x, w, stride, padding, dilation, groups):
     """``Backend.conv`` without leading axes."""
     n, o, kernel = x.shape[0], w.shape[0], w.shape[2:]
     out = out_shape(x.shape[2:], kernel, stride, padding, dilation)
-    m = tile(n, x.shape[1], o, out, kernel, stride, dilation, groups, x.dtype)
-    if m and winograd.tame(x, w):
-        return winograd.conv(x, w, padding, m)
     if conv_by_rows(x.shape, o, kernel, stride, padding, dilation, groups):
         return row_conv.conv(x, w, padding, dilation)
+    m = tile(n, x.shape[1], o, out, kernel, stride, dilation, groups, x.dtype)
+    if m:
+        with suppress(winograd.UntamedError):
+            return winograd.conv(x, w, padding, m)
     matrix = w.reshape(groups, o // groups, _size(w.shape[1:]))
     y = np.empty((n, groups, o // groups, _size(out)), np.result_type(x, w))
     for images, spots, columns in _columns(x, kernel, out, stride, padding, dilation, groups):
@@ -41,11 +43,12 @@ def conv(x, w, stride, padding, dilation, groups):
 def conv_filter(x, g, kernel_shape, stride, padding, dilation, groups):
     """``Backend.conv_filter`` without leading axes."""
     n, o, kernel, out = x.shape[0], kernel_shape[0], kernel_shape[2:], g.shape[2:]
-    m = tile(n, x.shape[1], o, out, kernel, stride, dilation, groups, x.dtype)
-    if m and winograd.tame(x, g):
-        return winograd.conv_filter(x, g, padding, m)
     if filter_by_rows(x.shape, o, kernel, stride, padding, dilation, groups):
         return row_conv.conv_filter(x, g, kernel_shape, padding, dilation)
+    m = tile(n, x.shape[1], o, out, kernel, stride, dilation, groups, x.dtype)
+    if m:
+        with suppress(winograd.UntamedError):
+            return winograd.conv_filter(x, g, padding, m)
     g = g.reshape(n, groups, o // groups, _size(out))
     sides = (_size(kernel_shape[1:]), o // groups)
     turned = 1 < sides[1] <= min(_FEW_OUTPUTS, sides[0])  # BLAS is faster with the long side first
@@ -65,11 +68,12 @@ def conv_input(g, w, input_shape, stride, padding, dilation, groups):
     n, c, *spatial = input_shape
     o, kernel, out = w.shape[0], w.shape[2:], g.shape[2:]
     rest = backwards(out, kernel, stride, padding, dilation)
-    if rest and (
-        o <= 2 * c
-        or conv_by_rows(g.shape, c, kernel, stride, rest, dilation, groups)
-        or tile(n, o, c, tuple(spatial), kernel, stride, dilation, groups, g.dtype)
-    ):
+    by_rows = rest and conv_by_rows(g.shape, c, kernel, stride, rest, dilation, groups)
+    m = tile(n, o, c, tuple(spatial), kernel, stride, dilation, groups, g.dtype) if rest and not by_rows else 0
+    if m:
+        with suppress(winograd.UntamedError):
+            return winograd.conv_input(g, w, rest, m)
+    if rest and (o <= 2 * c or by_rows):
         return conv(g, _flipped(w, groups), stride, rest, dilation, groups)
     full = [s + before + after for s, (before, after) in zip(spatial, padding)]
     dtype = np.result_type(g, w)

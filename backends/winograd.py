@@ -17,20 +17,42 @@ That is measured, with room: tests/test_winograd.py holds it against the sum in 
 could say 50.) It is relative to the largest entries that a *tile* meets: next to an entry of 1e6 the results are good
 to 1e6 times that. So halves never come here.
 
-Layout: channels stand last within a block, so that every step runs over contiguous lines. Arrays are cut into *planes*
-by phase, planes[p, q, ..., i, j, c] = x[..., m i + p, m j + q]: what the tiles have at one place lies side by side.
+The transforms are matrix products too, and copy nothing: B^T of a few tiles side by side is one matrix (``_lines``),
+which BLAS multiplies by the rows and then the columns of pictures where they lie, writing what the next product reads.
+Where a tile hangs over into padding that matrix loses columns: zeros cost nothing. Two threads take *blocks* in turns,
+a strip of tiles of a few images each. Blocks, and the order of sums, follow from shapes alone: who took which changes
+no bit. A block holds ``_STRIP_BYTES`` at most after its first transforms (or one image), and r * r numbers by channel
+for ``_LEAST_TILES``: 2 MB in all at 64 channels, 8 MB at 256.
 """
 
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-_CACHE_BYTES = 1 << 20
-_LEAST_TILES = 64  # in a block: the transformed kernel is read once for each
+from .threads import blas_threads, blas_threads_set
+from .worker import processors, run_beside
+
+_LINE, _LONGEST = 8, 32  # results along one axis that a matrix makes, and with few images: else it is mostly zeros
+_LEAST_TILES = {4: 32, 2: 96}  # in one product, a quarter of the channels at least: each reads the kernel anew
+_STRIP_BYTES = 1 << 22
+_SHARES = 4  # of the gradient of the filter, summed each by itself
+_ALONE = 24_000_000  # multiplications: with fewer a second thread wins nothing, handed over and waiting for Python
 _GROWTH = 1e6  # above what the transforms can multiply the norms of the factors by
 
-# G of both sizes, from a kernel's row to r numbers. B and A are written out in the transforms below.
+_BT = {
+    2: [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
+    4: [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+}
 _G = {
     2: [[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]],
     4: [
@@ -42,185 +64,217 @@ _G = {
         [0, 0, 1],
     ],
 }
+_AT = {
+    2: [[1, 1, 1, 0], [0, 1, -1, -1]],
+    4: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
+}
 
 
-def tame(a, b):
-    """Whether all entries are finite, and so far from overflow that the transforms stay finite too."""
-    with np.errstate(all="ignore"):
-        norms = float(_squares(a)) ** 0.5 * float(_squares(b)) ** 0.5
-    return norms * _GROWTH < float(np.finfo(np.result_type(a, b)).max)  # False for NaN
+class UntamedError(ArithmeticError):
+    """Entries are not finite, or so near overflow that their transforms may not be."""
 
 
 def conv(x, w, padding, m):
-    """x (N, C, H, W) with w (O, C, 3, 3) at stride 1, in tiles of m x m: (N, O, H', W')."""
-    n, c, *size = x.shape
-    o, r, dtype = w.shape[0], m + 2, np.result_type(x, w)
-    out = tuple(s + sum(pair) - 2 for s, pair in zip(size, padding))
-    kernel = (_kernel_matrix(m, dtype) @ w.transpose(2, 3, 1, 0).reshape(9, c * o)).reshape(r * r, c, o)
-    y = np.empty((n, o, *out), dtype)
-    for images, rows, tiles in _blocks(n, out, m, max(c, o) * dtype.itemsize):
-        v = _inputs(x[images], padding, rows.start, tiles, m)
-        products = np.matmul(v.reshape(r * r, -1, c), kernel)
-        spread = np.empty((v.shape[2], tiles[0], m, tiles[1], m, o), dtype)  # the results, with channels last
-        half = np.empty((m, r, products[0].size), dtype)
-        _BACK[m](products.reshape(r, r, -1), half)
-        ends = half.reshape(m, r, v.shape[2], *tiles, o).swapaxes(0, 1)
-        _BACK[m](ends, spread.transpose(4, 2, 0, 1, 3, 5))
-        whole = spread.reshape(-1, m * tiles[0], m * tiles[1], o).transpose(0, 3, 1, 2)
-        target = y[images, :, rows.start * m : rows.stop * m]
-        target[...] = whole[:, :, : target.shape[2], : out[1]]
+    """x (N, C, H, W) with w (O, C, 3, 3) at stride 1, in tiles of m x m: (N, O, H', W'). May raise ``UntamedError``."""
+    x, w = _alike(x, w)
+    return _convolved(x, w.reshape(*w.shape[:2], 9).swapaxes(0, 1), _kernel_matrix(m, x.dtype), padding, m)
+
+
+def conv_input(g, w, padding, m):
+    """The same of g (N, O, H, W) with the kernel flipped, from outputs to inputs: (N, C, H', W')."""
+    g, w = _alike(g, w)
+    matrix = np.ascontiguousarray(_kernel_matrix(m, g.dtype)[:, ::-1])
+    return _convolved(g, w.reshape(*w.shape[:2], 9), matrix, padding, m)
+
+
+@np.errstate(all="ignore")
+def _convolved(x, w, matrix, padding, m):
+    """x (N, C, H, W) with w (C, O, 9), which ``matrix`` transforms."""
+    n, c, o, r = *x.shape[:2], w.shape[1], m + 2
+    norm, kernel = _norm(w), np.empty((r * r, c, o), x.dtype)
+
+    def transform(inputs):
+        np.matmul(matrix, w[inputs].swapaxes(1, 2), out=kernel[:, inputs].swapaxes(0, 1))
+
+    _in_turns([slice(0, c // 2), slice(c // 2, c)], transform, 2 * 9 * kernel.size)
+    y = np.empty((n, o, *(s + sum(pair) - 2 for s, pair in zip(x.shape[2:], padding))), x.dtype)
+    rows, blocks = _blocks(x.shape, y.shape, padding, m, x.dtype)
+
+    def fill(block):
+        images, column = block
+        target = y[images]
+        n, _, high, wide = target.shape
+        half = _along_rows(x[images], column.inputs, column.into)
+        _tame(_norm(half), norm, x.dtype)
+        ends = np.empty((r, len(half) // r, n * o, high), x.dtype)  # of columns alone
+        for row in rows:
+            products = np.matmul(_along_columns(half, row.inputs, row.into, r), kernel)
+            products = products.reshape(r, -1, ends.shape[1], n * o)
+            np.matmul(products.transpose(0, 2, 3, 1), row.back.T, out=ends[..., row.outputs])
+        ends = ends.reshape(-1, n, o * high).transpose(1, 2, 0)
+        np.matmul(ends, column.back.T, out=target.reshape(n, o * high, wide)[..., column.outputs])
+
+    _in_turns(blocks, fill, kernel.size * _tiles(y.shape, m))
     return y
 
 
+@np.errstate(all="ignore")
 def conv_filter(x, g, padding, m):
-    """The adjoint of ``conv`` in w: x (N, C, H, W) and g (N, O, H', W') give (O, C, 3, 3)."""
-    (n, c), (o, *out) = x.shape[:2], g.shape[1:]
-    r, dtype = m + 2, np.result_type(x, g)
-    total = np.zeros((r * r, c, o), dtype)
-    for images, rows, tiles in _blocks(n, out, m, (c + o) * dtype.itemsize):
-        v = _inputs(x[images], padding, rows.start, tiles, m)
-        h = _cotangents(g[images], rows.start, tiles, m)
-        total += np.matmul(v.reshape(r * r, -1, c).swapaxes(1, 2), h.reshape(r * r, -1, o))
-    w = _kernel_matrix(m, dtype).T @ total.reshape(r * r, c * o)
-    return np.ascontiguousarray(w.reshape(3, 3, c, o).transpose(3, 2, 0, 1))
+    """The adjoint of ``conv`` in w: x (N, C, H, W) and g (N, O, H', W') give (O, C, 3, 3). The same error."""
+    x, g = _alike(x, g)
+    c, o, r = x.shape[1], g.shape[1], m + 2
+    rows, blocks = _blocks(x.shape, g.shape, padding, m, x.dtype)
+    shares = min(len(blocks), _SHARES)
+    sums: list[Any] = [None] * shares
+
+    def add_up(share):
+        total = None
+        for images, column in blocks[len(blocks) * share // shares : len(blocks) * (share + 1) // shares]:
+            inputs = _along_rows(x[images], column.inputs, column.into)
+            cotangents = _along_rows(g[images], column.outputs, column.back.T)
+            _tame(_norm(inputs), _norm(cotangents), x.dtype)
+            for row in rows:
+                h = _along_columns(cotangents, row.outputs, row.back.T, r)
+                products = np.matmul(h.swapaxes(1, 2), _along_columns(inputs, row.inputs, row.into, r))
+                total = products if total is None else np.add(total, products, out=total)
+        sums[share] = np.matmul(total.transpose(1, 2, 0), np.asfortranarray(_kernel_matrix(m, x.dtype)))
+
+    _in_turns(range(shares), add_up, r * r * c * o * _tiles(g.shape, m))
+    return sum(sums[1:], sums[0]).reshape(o, c, 3, 3)
 
 
-def _squares(x):
+def _alike(*arrays):
+    dtype = np.result_type(*arrays)
+    return [np.ascontiguousarray(a, dtype) for a in arrays]
+
+
+def _norm(x):
+    """The Euclidean norm of all entries; infinite or NaN where one is, or where a square overflows."""
     line = x.ravel("K")
-    return np.dot(line, line)
+    with blas_threads_set(1):
+        return float(np.dot(line, line)) ** 0.5
+
+
+def _tame(a, b, dtype):
+    """Raise ``UntamedError`` unless transforms and products of factors with these norms are sure to stay finite."""
+    if not a * b * _GROWTH < float(np.finfo(dtype).max):  # nor with NaN
+        raise UntamedError(
+            f"norms {a:.3g} and {b:.3g} of {dtype}: expected a product below {np.finfo(dtype).max / _GROWTH:.3g}"
+        )
+
+
+# ---- the transforms ----
 
 
 @cache
 def _kernel_matrix(m, dtype):
-    """G w G^T as one product with w's nine numbers."""
-    return np.kron(_G[m], _G[m]).astype(dtype)
+    """G w G^T as one product with the nine numbers of w: (r * r, 9), rows by column and row of the tile."""
+    g = np.array(_G[m])
+    return np.einsum("jq,ip->jipq", g, g).reshape(-1, 9).astype(dtype)
 
 
-def _blocks(n, out, m, tile_bytes):
-    """Blocks whose transforms fit into the cache: the slices of images and of rows of tiles, and the tiles in one."""
-    down, across = (-(-s // m) for s in out)
-    count = max(_LEAST_TILES, _CACHE_BYTES // ((m + 2) ** 2 * tile_bytes))
-    images, step = max(1, count // (down * across)), max(1, min(down, count // across))
-    for top in range(0, down, step):
-        rows = slice(top, min(top + step, down))
-        for first in range(0, n, images):
-            yield slice(first, first + images), rows, (rows.stop - top, across)
+@cache
+def _lines(m, tiles, dtype):
+    """B^T and A^T of tiles side by side: (r * tiles, m * tiles + 2) and (m * tiles, r * tiles).
+
+    Of the r numbers of each tile all first ones stand first, so that they make one factor of a product.
+    """
+    r = m + 2
+    into, back = np.zeros((r, tiles, m * tiles + 2)), np.zeros((m * tiles, r, tiles))
+    for k in range(tiles):
+        into[:, k, m * k : m * k + r] = _BT[m]
+        back[m * k : m * k + m, :, k] = _AT[m]
+    # In Fortran's order: OpenBLAS does small products without packing them, except A @ B.T with A in C order.
+    return np.asfortranarray(into.reshape(r * tiles, -1), dtype), back.reshape(-1, r * tiles).astype(dtype)
 
 
-def _inputs(x, padding, top, tiles, m):
-    """B^T x B of every tile, (r, r, images, *tiles, C)."""
-    (down, across), r = tiles, m + 2
-    planes = _planes(x, m * top - padding[0][0], -padding[1][0], (down + 1, across + 1), m)
-    half = np.empty((r, m, len(x), down, across + 1, planes.shape[-1]), x.dtype)
-    _INTO[m]([planes[i % m, :, :, i // m : i // m + down] for i in range(r)], half)
-    v = np.empty((r, r, len(x), down, across, planes.shape[-1]), x.dtype)
-    _INTO[m]([half[:, i % m, :, :, i // m : i // m + across] for i in range(r)], v.swapaxes(0, 1))
-    return v
-
-
-def _cotangents(g, top, tiles, m):
-    """A g A^T of every tile, (r, r, images, *tiles, O)."""
-    planes = _planes(g, m * top, 0, tiles, m)
-    half = np.empty((m + 2, *planes.shape[1:]), g.dtype)
-    _OUT[m](planes, half)
-    h = np.empty((m + 2, m + 2, *planes.shape[2:]), g.dtype)
-    _OUT[m](half.swapaxes(0, 1), h.swapaxes(0, 1))
-    return h
-
-
-def _planes(x, top, left, count, m):
-    """x (N, C, H, W) from row ``top`` and column ``left`` on, zeros outside, as planes (m, m, N, *count, C)."""
+def _along_rows(x, where, matrix):
+    """The rows of x (N, C, H, W), of which ``matrix`` takes ``where``, transformed: (r * tiles, N, C, H)."""
     n, c, high, wide = x.shape
-    rows, columns = m * count[0], m * count[1]
-    pitch = (-(-rows * columns // 16) | 1) * 16  # no power of two between channels: they would share a cache line
-    lines = np.zeros((n, c, pitch), x.dtype)
-    a, b = max(0, -top), max(0, -left)
-    down, right = max(0, min(high, top + rows)), max(0, min(wide, left + columns))
-    part = x[:, :, top + a : down, left + b : right]
-    near, far = lines.strides[:2], lines.strides[2]
-    whole = as_strided(lines, (n, c, rows, columns), (*near, columns * far, far))
-    whole[:, :, a : a + part.shape[2], b : b + part.shape[3]] = part
-    steps = (m * columns * far, columns * far, m * far, far)
-    phased = as_strided(lines, (n, c, count[0], m, count[1], m), (*near, *steps))
-    return np.ascontiguousarray(phased.transpose(3, 5, 0, 2, 4, 1))
+    half = np.empty((len(matrix), n, c * high), x.dtype)
+    np.matmul(matrix, x.reshape(n, c * high, wide)[..., where].swapaxes(1, 2), out=half.swapaxes(0, 1))
+    return half.reshape(len(matrix), n, c, high)
 
 
-# ---- the transforms of one axis: a list of r or m slabs into another; the second axis is done by a second call ----
+def _along_columns(half, where, matrix, r):
+    """Then the columns: (r * r, tiles * N, C)."""
+    tiles, n, c, high = half.shape
+    whole = np.empty((r, len(matrix), tiles // r, n * c), half.dtype)
+    np.matmul(matrix, half.reshape(r, -1, n * c, high)[..., where].swapaxes(2, 3), out=whole.swapaxes(1, 2))
+    return whole.reshape(r * r, -1, c)
 
 
-def _into4(d, v):
-    """B^T for m = 4."""
-    a, b = d[4] - d[2], d[3] - d[1]
-    np.subtract(d[0], d[2], out=v[0])
-    v[0] *= 4
-    v[0] += a
-    b *= 2
-    np.add(a, b, out=v[3])
-    np.subtract(a, b, out=v[4])
-    b *= 2
-    np.subtract(d[5], d[3], out=v[5])
-    v[5] -= b
-    np.multiply(d[2], 4, out=a)
-    np.subtract(d[4], a, out=a)
-    np.multiply(d[1], 4, out=b)
-    np.subtract(d[3], b, out=b)
-    np.add(a, b, out=v[1])
-    np.subtract(a, b, out=v[2])
+# ---- what is done at once, and by whom ----
 
 
-def _back4(p, y):
-    """A^T for m = 4."""
-    a, b = p[1] + p[2], p[3] + p[4]
-    np.add(p[0], a, out=y[0])
-    y[0] += b
-    b *= 4
-    np.add(a, b, out=y[2])
-    np.subtract(p[1], p[2], out=a)
-    np.subtract(p[3], p[4], out=b)
-    b *= 2
-    np.add(a, b, out=y[1])
-    b *= 4
-    a += p[5]
-    np.add(a, b, out=y[3])
+class _Cut(NamedTuple):
+    """Tiles side by side along one axis: which inputs they meet, which results they make, and how."""
+
+    inputs: slice
+    into: Any
+    outputs: slice
+    back: Any
 
 
-def _out4(g, h):
-    """A for m = 4."""
-    h[0], h[5] = g[0], g[3]
-    a, b = g[0] + g[2], g[1] + g[3]
-    np.add(a, b, out=h[1])
-    np.subtract(a, b, out=h[2])
-    np.multiply(g[2], 4, out=a)
-    a += g[0]
-    np.multiply(g[3], 4, out=b)
-    b += g[1]
-    b *= 2
-    np.add(a, b, out=h[3])
-    np.subtract(a, b, out=h[4])
+def _cuts(size, before, out, m, tiles, dtype):
+    """An axis of ``size`` behind ``before`` zeros, cut so that each piece makes at most ``tiles`` tiles."""
+    whole = -(-out // m)
+    count = -(-whole // tiles)
+    cuts = []
+    for k in range(count):
+        start, stop = whole * k // count, whole * (k + 1) // count
+        into, back = _lines(m, stop - start, dtype)
+        first = m * start - before
+        low = max(0, first)
+        high = max(low, min(size, first + into.shape[1]))
+        made = slice(m * start, min(out, m * stop))
+        cuts.append(_Cut(slice(low, high), into[:, low - first : high - first], made, back[: made.stop - made.start]))
+    return cuts
 
 
-def _into2(d, v):
-    """B^T for m = 2."""
-    np.subtract(d[0], d[2], out=v[0])
-    np.add(d[1], d[2], out=v[1])
-    np.subtract(d[2], d[1], out=v[2])
-    np.subtract(d[1], d[3], out=v[3])
+def _blocks(x_shape, y_shape, padding, m, dtype):
+    """The cuts of rows, and the blocks: slices of images, each with a cut of columns."""
+    (n, c, *size), (o, *out) = x_shape, y_shape[1:]
+    least = max(_LEAST_TILES[m], min(c, o) // 4)
+    across = min(max(_LINE // m, -(-least // (n * -(-out[0] // m)))), _LONGEST // m)
+    columns = _cuts(size[1], padding[1][0], out[1], m, across, dtype)
+    across = -(-out[1] // (m * len(columns)))
+    image_bytes = (m + 2) * across * (c * size[0] + o * out[0]) * dtype.itemsize
+    images = max(1, min(least // (across * _LINE // m), _STRIP_BYTES // image_bytes))
+    groups = max(-(-n // images), min(n, 2) if len(columns) == 1 else 1)  # two blocks at least, for two threads
+    down = min(-(-least * groups // (n * across)), _LONGEST // m)
+    rows = _cuts(size[0], padding[0][0], out[0], m, down, dtype)
+    return rows, [(slice(n * k // groups, n * (k + 1) // groups), column) for k in range(groups) for column in columns]
 
 
-def _back2(p, y):
-    """A^T for m = 2."""
-    np.add(p[0], p[1], out=y[0])
-    y[0] += p[2]
-    np.subtract(p[1], p[2], out=y[1])
-    y[1] -= p[3]
+def _tiles(shape, m):
+    """How many of m x m cover pictures of ``shape`` (N, C, H, W)."""
+    return shape[0] * -(-shape[2] // m) * -(-shape[3] // m)
 
 
-def _out2(g, h):
-    """A for m = 2."""
-    h[0] = g[0]
-    np.add(g[0], g[1], out=h[1])
-    np.subtract(g[0], g[1], out=h[2])
-    np.negative(g[1], out=h[3])
+def _in_turns(jobs: Iterable[Any], work: Callable[[Any], None], multiplications: int) -> None:
+    """Call ``work`` with each job, on two threads where that is faster, each with a BLAS of one thread.
 
+    Which one takes a job is open: none may read what another one writes. What one raises ends them all.
+    """
+    rest = deque(jobs)
 
-_INTO, _BACK, _OUT = {2: _into2, 4: _into4}, {2: _back2, 4: _back4}, {2: _out2, 4: _out4}
+    def take(following):
+        try:
+            while rest:
+                try:
+                    job = following()
+                except IndexError:  # the other thread was faster
+                    return
+                work(job)
+        except BaseException:
+            rest.clear()
+            raise
+
+    # A BLAS that was told to use one thread asks for one processor.
+    two = len(rest) > 1 and multiplications >= _ALONE and processors() > 1 and (blas_threads() or 1) > 1
+    with blas_threads_set(1):
+        if two:  # from both ends: neighbours share cache lines
+            run_beside(lambda: take(rest.pop), lambda: take(rest.popleft))
+        else:
+            take(rest.popleft)

@@ -1,10 +1,13 @@
-"""Winograd's convolution on NumPy: its stated accuracy, when it is chosen, and that it never hides a NaN."""
+"""Winograd's convolution on NumPy: its stated accuracy, when it is chosen, who does it, and that it hides no NaN."""
+
+import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from zkynet import backends
-from zkynet.backends import conv_choice, numpy_conv, winograd
+from zkynet.backends import conv_choice, numpy_conv, threads, winograd
 
 ONE, SAME = (1, 1), ((1, 1), (1, 1))
 K = {4: 800, 2: 40}  # of the bound in winograd's docstring
@@ -51,20 +54,38 @@ def test_it_keeps_its_stated_accuracy_in_single_precision(m, channels, kind):
         assert np.abs(found - dw).max() <= bound(m, "float32", 2 * size[0] * size[1], x, g)
 
 
-@pytest.mark.parametrize("tiles", [1, 3, 64])
+@pytest.mark.parametrize("least, strip", [(1, 1), (3, 1 << 12), (32, 1 << 22)])
 @pytest.mark.parametrize("padding", [SAME, ((0, 0), (0, 0)), ((2, 0), (1, 2)), ((9, 0), (0, 9))], ids=str)
 @pytest.mark.parametrize("m", [2, 4])
-def test_blocks_and_paddings_in_double_precision(m, padding, tiles, monkeypatch):
-    monkeypatch.setattr(winograd, "_CACHE_BYTES", 1)
-    monkeypatch.setattr(winograd, "_LEAST_TILES", tiles)
-    for size in [(3, 4), (7, 13), (8, 8)]:
+def test_blocks_and_paddings_in_double_precision(m, padding, least, strip, monkeypatch):
+    monkeypatch.setattr(winograd, "_LEAST_TILES", {m: least})
+    monkeypatch.setattr(winograd, "_STRIP_BYTES", strip)
+    for size in [(3, 4), (7, 13), (8, 8), (3, 50), (37, 5)]:
         x, w = np.random.default_rng(0).standard_normal((3, 2, *size)), numbers("normal", 1, 5, 2, 3, 3).astype("d")
         y = plain("conv", x, w, (), padding)
         found = winograd.conv(x, w, padding, m)
         assert found.shape == y.shape and np.abs(found - y).max() < 1e-12
         g = np.random.default_rng(2).standard_normal(y.shape)
         found = winograd.conv_filter(x, g, padding, m)
+        assert found.shape == w.shape
         assert np.abs(found - plain("conv_filter", x, g, (w.shape,), padding)).max() < 1e-11
+        rest = conv_choice.backwards(y.shape[2:], (3, 3), ONE, padding, ONE)
+        if rest is not None:
+            found = winograd.conv_input(g, w, rest, m)
+            assert found.shape == x.shape
+            assert np.abs(found - plain("conv_input", g, w, (x.shape,), padding)).max() < 1e-12
+
+
+def test_factors_may_lie_in_memory_in_any_way():
+    x, w = numbers("normal", 0, 2, 12, 9, 3), numbers("normal", 1, 3, 3, 5, 3)
+    x, w = x.transpose(0, 3, 2, 1), w.transpose(2, 3, 1, 0)[..., ::-1]
+    kept = x.copy(), w.copy()
+    np.testing.assert_array_equal(winograd.conv(x, w, SAME, 4), winograd.conv(*kept, SAME, 4))
+    g = numbers("normal", 2, 2, 9, 12, 5).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(winograd.conv_filter(x, g, SAME, 4), winograd.conv_filter(kept[0], g.copy(), SAME, 4))
+    np.testing.assert_array_equal(winograd.conv_input(g, w, SAME, 4), winograd.conv_input(g.copy(), kept[1], SAME, 4))
+    np.testing.assert_array_equal(x, kept[0])
+    np.testing.assert_array_equal(w, kept[1])
 
 
 def test_the_bound_is_that_of_the_tile():
@@ -80,13 +101,20 @@ CHOICES = {
     ("conv", (16, 64, 32, 32), (64, 64, 3, 3)): "winograd 4x4",
     ("conv_input", (16, 64, 32, 32), (64, 64, 3, 3)): "winograd 4x4",
     ("conv_filter", (16, 64, 32, 32), (64, 64, 3, 3)): "winograd 4x4",
-    ("conv", (16, 64, 14, 14), (64, 64, 3, 3)): "winograd 2x2",  # 4 x 4 would cover 16 x 16
+    ("conv", (16, 64, 14, 14), (64, 64, 3, 3)): "winograd 4x4",  # which cover 16 x 16
+    ("conv", (16, 64, 10, 10), (64, 64, 3, 3)): "winograd 2x2",  # 4 x 4 would cover 12 x 12
+    ("conv", (4, 512, 14, 14), (512, 512, 3, 3)): "winograd 2x2",  # 36 transformed kernels for 64 tiles
+    ("conv", (16, 512, 14, 14), (512, 512, 3, 3)): "winograd 4x4",
     ("conv", (1, 64, 8, 8), (64, 64, 3, 3)): "windows",  # four tiles do not pay for the kernel's transform
-    ("conv", (64, 64, 5, 5), (64, 64, 3, 3)): "windows",  # tiles cover 6 x 6 or 8 x 8
+    ("conv", (64, 64, 3, 3), (64, 64, 3, 3)): "windows",  # tiles cover 4 x 4
     ("conv", (64, 16, 14, 14), (32, 16, 3, 3)): "windows",
     ("conv", (8, 64, 28, 28), (16, 64, 3, 3)): "rows",
-    ("conv_input", (8, 64, 28, 28), (32, 64, 3, 3)): "windows",  # 32 channels come in, backwards
-    ("conv_input", (8, 32, 28, 28), (64, 32, 3, 3)): "winograd 4x4",
+    ("conv", (16, 32, 28, 28), (32, 32, 3, 3)): "rows",
+    ("conv", (16, 32, 112, 112), (32, 32, 3, 3)): "winograd 4x4",  # larger than row by row is good for
+    ("conv", (16, 32, 10, 10), (128, 32, 3, 3)): "windows",  # tiles of 2 x 2 want more channels
+    ("conv_input", (8, 64, 28, 28), (31, 64, 3, 3)): "windows",  # 31 channels come in, backwards
+    ("conv_input", (8, 32, 28, 28), (128, 32, 3, 3)): "winograd 4x4",
+    ("conv_filter", (8, 128, 28, 28), (32, 128, 3, 3)): "winograd 4x4",
     ("conv", (16, 64, 32, 32), (64, 64, 5, 5)): "windows",
     ("conv", (16, 64, 32), (64, 64, 3)): "windows",
 }
@@ -135,7 +163,7 @@ def three(x, w, g):
 
 def test_the_backend_takes_what_is_chosen(arrays, monkeypatch):
     taken = []
-    for name in ("conv", "conv_filter"):
+    for name in ("conv", "conv_input", "conv_filter"):
         f = getattr(winograd, name)
         monkeypatch.setattr(winograd, name, lambda *a, f=f, name=name: (taken.append((name, a[-1])), f(*a))[1])
     x, w, _ = arrays
@@ -143,7 +171,7 @@ def test_the_backend_takes_what_is_chosen(arrays, monkeypatch):
         assert conv_choice.chosen(name, x.shape, w.shape, x.dtype, *SETTINGS) == "winograd 4x4"
         found = getattr(host, name)(a, b, *shape, *SETTINGS)
         np.testing.assert_allclose(found, plain(name, a, b, shape), rtol=0, atol=1e-10)
-    assert taken == [("conv", 4), ("conv", 4), ("conv_filter", 4)]
+    assert taken == [("conv", 4), ("conv_input", 4), ("conv_filter", 4)]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308])
@@ -169,3 +197,130 @@ def test_no_overflow_before_the_sums_own(arrays, dtype, value):
         found = getattr(host, name)(a, b, *shape, *SETTINGS)
         assert np.isfinite(found).all()
         np.testing.assert_array_equal(found, plain(name, a, b, shape).astype(dtype))
+
+
+# ---- blocks, and who does them ----
+
+
+def every_way(x, w, g, m):
+    return winograd.conv(x, w, SAME, m), winograd.conv_input(g, w, SAME, m), winograd.conv_filter(x, g, SAME, m)
+
+
+def factors(n=8, c=16, o=12, size=(24, 20)):
+    return numbers("normal", 0, n, c, *size), numbers("normal", 1, o, c, 3, 3), numbers("normal", 2, n, o, *size)
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """Whatever is to be done is enough for two threads, which there are. The threads that do it are listed."""
+    monkeypatch.setattr(winograd, "_ALONE", 0)
+    monkeypatch.setattr(winograd, "processors", lambda: 2)
+    monkeypatch.setattr(winograd, "blas_threads", lambda: 2)
+    seen = []
+    f = winograd._along_rows
+    monkeypatch.setattr(winograd, "_along_rows", lambda *a: (seen.append(threading.get_ident()), f(*a))[1])
+    return seen
+
+
+def alternating(f, g):
+    """A ``run_beside`` in which the worker takes all that it can before the caller takes anything."""
+    f()
+    g()
+
+
+@pytest.mark.parametrize("m", [2, 4])
+def test_no_bit_depends_on_who_takes_which_block(m, two, monkeypatch):
+    given = factors()
+    apart = every_way(*given, m)
+    monkeypatch.setattr(winograd, "run_beside", alternating)
+    by_one = every_way(*given, m)
+    monkeypatch.setattr(winograd, "run_beside", lambda f, g: alternating(g, f))
+    by_the_other = every_way(*given, m)
+    monkeypatch.setattr(winograd, "run_beside", lambda f, g: pytest.fail("two threads"))
+    monkeypatch.setattr(winograd, "processors", lambda: 1)
+    for results in zip(apart, by_one, by_the_other, every_way(*given, m), strict=True):
+        for result in results[1:]:
+            np.testing.assert_array_equal(result, results[0])
+
+
+def test_two_threads_take_blocks(two, monkeypatch):
+    monkeypatch.setattr(winograd, "_STRIP_BYTES", 1)  # many small blocks: the worker comes in time for some
+    x, w, _ = factors(64, 32, 32, (32, 32))
+    for _ in range(20):
+        winograd.conv(x, w, SAME, 4)
+        if len(set(two)) == 2:
+            return
+    pytest.fail("one thread took all blocks, twenty times")
+
+
+@pytest.mark.parametrize("alone", ["little work", "one processor", "a BLAS of one thread", "an unknown BLAS"])
+def test_one_thread_where_a_second_wins_nothing(alone, two, monkeypatch):
+    if alone == "little work":
+        monkeypatch.setattr(winograd, "_ALONE", 1 << 60)
+    elif alone == "one processor":
+        monkeypatch.setattr(winograd, "processors", lambda: 1)
+    else:
+        monkeypatch.setattr(winograd, "blas_threads", lambda: 1 if alone == "a BLAS of one thread" else None)
+    monkeypatch.setattr(winograd, "run_beside", lambda f, g: pytest.fail("two threads"))
+    every_way(*factors(), 4)
+    assert set(two) == {threading.get_ident()}
+
+
+def test_the_real_threshold(two, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(winograd, "processors", lambda: 2)
+    monkeypatch.setattr(winograd, "blas_threads", lambda: 2)
+    taken = []
+    monkeypatch.setattr(winograd, "run_beside", lambda f, g: (taken.append(1), alternating(f, g)))
+    winograd.conv(*factors(1, 64, 64, (28, 28))[:2], SAME, 4)
+    assert not taken
+    winograd.conv(*factors(16, 64, 64, (32, 32))[:2], SAME, 4)
+    assert len(taken) == 1  # the kernel is transformed by one
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e25])
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_an_error_in_a_block_reaches_the_caller_and_leaves_blas_as_it_was(where, value, two):
+    given = factors()
+    given[where][-1, -1, -1, -1] = value  # in the last block
+    before = threads.blas_threads()
+    for k, f in enumerate(
+        [
+            lambda x, w, g: winograd.conv(x, w, SAME, 4),
+            lambda x, w, g: winograd.conv_input(g, w, SAME, 4),
+            lambda x, w, g: winograd.conv_filter(x, g, SAME, 4),
+        ]
+    ):
+        if where in ((0, 1), (1, 2), (0, 2))[k]:
+            with pytest.raises(winograd.UntamedError, match="expected a product below"):
+                f(*given)
+    assert threads.blas_threads() == before
+
+
+def test_an_error_ends_the_other_threads_work_too(two, monkeypatch):
+    done = []
+
+    def work(job):
+        done.append(job)
+        if job == 3:
+            raise KeyError("three")
+
+    monkeypatch.setattr(winograd, "run_beside", alternating)
+    with pytest.raises(KeyError, match="three"):
+        winograd._in_turns(range(6), work, 1)
+    assert done == [5, 4, 3]
+
+
+@pytest.mark.parametrize("m", [2, 4])
+def test_a_block_holds_a_few_megabytes(m, two):
+    x, w, g = factors(16, 64, 64, (64, 64))  # 16 MB each
+    winograd.conv(x, w, SAME, m)  # what is kept from the first call
+    for name, f in (
+        ("conv", lambda: winograd.conv(x, w, SAME, m)),
+        ("filter", lambda: winograd.conv_filter(x, g, SAME, m)),
+    ):
+        tracemalloc.start()
+        result = f()
+        most = tracemalloc.get_traced_memory()[1] - result.nbytes
+        tracemalloc.stop()
+        assert most < 14 << 20, f"{name}: {most >> 20} MB for two threads"

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from zkynet.bench.workloads import Workload, failed, start
 
 SAMPLE = 0.01  # seconds that one sample of a short function should take
-# Seconds before a turn: a thread of OpenBLAS that has worked waits awake for more, 2^28 cycles as a rule, on a processor
-# that the next peer needs.
+# Seconds before a turn: a thread of OpenBLAS that has worked waits awake for more, 2^28 cycles as a rule, and takes a
+# processor that the next peer needs.
 _PAUSE = 0.15
 
 
