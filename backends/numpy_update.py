@@ -21,6 +21,10 @@ def update_in_blocks(xp, rule, groups, scalars, block):
     second thread takes some of the blocks; which one takes a block makes no difference. Shorter blocks would stay in a
     nearer cache, but between two calls of NumPy a thread needs Python's lock, and waking up with it takes 50 us.
     """
+    held = {id(x) for p, _, *slots in groups for x in (p, *slots)}
+    for group in groups:
+        if id(group[1]) in held or id(group[1].base) in held:  # some p, say: it is written to before this is read
+            group[1] = group[1].copy()
     # 0-d arrays: with a Python number a ufunc takes twice as long.
     numbers = {dtype: _arrays_of(scalars, _real(dtype)) for dtype in {group[0].dtype for group in groups}}
     new, blocks = [None] * len(groups), deque()

@@ -288,3 +288,68 @@ def test_on_every_backend(backend_name):
             if not isinstance(each, zk.Generator):
                 mine = xp.to_numpy(model.named_possessions()[name].value)
                 np.testing.assert_allclose(mine, xp.to_numpy(each.value), rtol=1e-9, atol=1e-8, err_msg=name)
+
+
+RESULTS = {
+    "a Tensor of a Python number": lambda loss: (loss, op.sqrt(0)),
+    "in a dict": lambda loss: {"loss": loss, "n": op.exp(1.0)},
+    "a product of two": lambda loss: (loss, op.multiply(2.0, 3.0)),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_first_call_updates_once_whatever_it_returns(name):
+    def trained(compiled):
+        model, optimizer = nn.Linear(3, 2, 0, dtype="float64"), optim.Adam(0.1)
+
+        def step(x):
+            loss, grads = zk.value_and_grad(lambda model: op.sum(model(x) ** 2))(model)
+            optimizer.update(model, grads)
+            return RESULTS[name](loss)
+
+        step = zk.compile(step) if compiled else step
+        for i in range(3):
+            step(np.ones((2, 3)))
+            assert optimizer.state["step"] == i + 1
+        return [np.array(p.value) for p in model.parameters()]
+
+    for got, want in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+class Scaled(optim.Optimizer):
+    """Steps as long as the first entry of its setting."""
+
+    slots = ()
+
+    def __init__(self, lr, scales):
+        super().__init__(lr)
+        self.scales = scales
+
+    def numbers(self, t, lr):
+        return (lr,)
+
+    @property
+    def rule(self):
+        scale = float(self.scales[0])
+        return lambda xp, p, g, lr: (p - lr * scale * g,)
+
+
+@pytest.mark.parametrize("make", [list, np.array])
+def test_a_setting_that_is_written_to_in_place_counts(make):
+    def trained(compiled):
+        model, optimizer = nn.Linear(3, 2, 0, dtype="float64"), Scaled(0.1, make([1.0]))
+
+        def step(x):
+            loss, grads = zk.value_and_grad(lambda model: op.sum(model(x) ** 2))(model)
+            optimizer.update(model, grads)
+            return loss
+
+        step = zk.compile(step) if compiled else step
+        for scale in (1.0, 1.0, 1.0, 0.1, 0.1, 0.5):
+            optimizer.scales[0] = scale
+            step(np.ones((2, 3)))
+        return [np.array(p.value) for p in model.parameters()]
+
+    for got, want in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-13)

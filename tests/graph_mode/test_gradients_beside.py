@@ -122,3 +122,36 @@ def test_eager_and_compiled_steps_take_turns():
         expected(X, LABELS)
     for p, q in zip(model.parameters(), other.parameters(), strict=True):
         np.testing.assert_allclose(p.value, q.value, rtol=0, atol=2e-6)
+
+
+class Two(zk.Module):
+    def __init__(self):
+        self.a, self.b = (zk.Parameter(name, np.full((3, 1), x)) for name, x in (("a", 1.0), ("b", 2.0)))
+
+    def call(self, x):
+        return op.sum((self.a * self.a + self.b * self.b) * x)
+
+
+@pytest.mark.parametrize("as_view", [False, True])
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("make", [lambda: optim.AdamW(0.01, weight_decay=0.1), lambda: optim.SGD(0.1, momentum=0.9)])
+def test_values_that_an_update_has_made_may_be_the_gradients_of_the_next(make, names, as_view):
+    def trained(compiled):
+        model, first, second = Two(), optim.SGD(0.1), make()
+
+        def step(x):
+            loss, grads = zk.value_and_grad(lambda model: model(x))(model)
+            first.update(model, grads)
+            values = [getattr(model, name).value for name in names]
+            if as_view:
+                values = [op.reshape(op.reshape(value, (3,)), (3, 1)) for value in values]
+            second.update(model, dict(zip("ab", values, strict=True)))
+            return loss
+
+        step = zk.compile(step, deterministic=True) if compiled else step
+        for _ in range(5):
+            step(np.ones((3, 1)))
+        return [np.array(p.value) for p in model.parameters()]
+
+    for got, want in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-13)

@@ -9,8 +9,10 @@ from itertools import product
 import numpy as np
 import pytest
 
+import zkynet as zk
 from support import backends as backends_here
 from support.graph_programs import Writer, complaint, random_program, written
+from zkynet.framework import op
 from zkynet.framework.graph_mode.passes import PASSES, optimized
 from zkynet.framework.graph_mode.passes.regrouping import regrouping
 
@@ -274,3 +276,17 @@ def test_a_reader_that_is_not_seen_is_caught(monkeypatch):
     ):
         with pytest.raises(AssertionError):
             test()
+
+
+@pytest.mark.parametrize("asks", [lambda y: op.signbit(y), lambda y: op.copysign(1.0, y)])
+def test_the_sign_of_nan_stays_where_somebody_asks_for_it(asks):
+    x = np.array([1.0, np.nan, -np.nan, np.nan])
+    y = np.array([np.nan, 1.0, np.nan, -np.nan])
+
+    def f(x, y):
+        return asks(x + -y), asks(-(3 * x)), asks(-x * y)
+
+    compiled, want = zk.compile(f), f(x, y)
+    for _ in range(3):
+        for got, each in zip(compiled(x, y), want, strict=True):
+            np.testing.assert_array_equal(np.asarray(got.value), np.asarray(each.value))

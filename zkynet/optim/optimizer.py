@@ -99,7 +99,8 @@ class Optimizer:
 
     def __zkynet_guard__(self) -> tuple:
         """What zk.compile compares before it replays an update: all settings but the learning rate."""
-        return *[getattr(self, name, None) for name in self._defaults() if name != "lr"], self.groups
+        settings: list[Any] = [getattr(self, name, None) for name in self._defaults() if name != "lr"]
+        return *[(x.dtype, x.tolist()) if hasattr(x, "tolist") else x for x in settings], self.groups
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:

@@ -298,13 +298,15 @@ class Recording:
             variant.tree.add(tape.items, tape.constants, leaf)
         if variant.tree.paths:
             variant.replay = Replay(variant.tree, tape.inner, self.compiled.settings)
-        made = partial(own, tape.inner)  # from here on nothing can fail: what the run leaves behind is put in place
+        made = partial(own, tape.inner)
+        result = rebuild([made(x.array) for x in results])
+        # From here on nothing can fail: what the run leaves behind is put in place.
         for sink, (recorded,) in tape.writes.items():
             sink.put(made(recorded.array))
         for effect in effects:
             effect()
         self._clean(made, moved)
-        return rebuild([made(x.array) for x in results])
+        return result
 
     def _clean(self, made: Callable[[Any], Any], moved: bool) -> None:
         """Containers, and new objects, that the function left where it reads: arrays in place of recorded ones.

@@ -82,8 +82,9 @@ def attribute(holder: Any, name: str) -> Any:
     return getattr(holder, name, MISSING)
 
 
-def entry(holder: dict, name: Any) -> Any:
-    return dict.get(holder, name, MISSING)
+def entry(holder: Any, name: Any) -> Any:
+    # What the user's own ``get`` would do is not asked for; a class's __dict__ is no dict.
+    return dict.get(holder, name, MISSING) if isinstance(holder, dict) else holder.get(name, MISSING)
 
 
 def class_entry(holder: Any, name: str) -> Any:

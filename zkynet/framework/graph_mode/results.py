@@ -82,13 +82,14 @@ class _Rebuild:
 
     def __init__(self, tree: Any, makers: list[Any]):
         self.tree, self.makers = tree, makers
-        self.is_array = tree is pytree.LEAF and makers == [_as_it_is]
+        self._is_maker = [any([m is maker for maker in (_as_tensor, _as_scalar, _as_it_is)]) for m in makers]
+        self.is_array = tree is pytree.LEAF and makers[0] is _as_it_is
 
     def __call__(self, arrays: list[Any]) -> Any:
         if self.is_array:
             return arrays[0]
         rest = iter(arrays)
-        made = [m(next(rest)) if m in (_as_tensor, _as_scalar, _as_it_is) else m for m in self.makers]
+        made = [m(next(rest)) if is_maker else m for m, is_maker in zip(self.makers, self._is_maker, strict=True)]
         return self.tree.unflatten(made)
 
 

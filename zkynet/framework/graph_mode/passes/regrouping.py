@@ -7,6 +7,8 @@
   the dtype alone. Fractions stay: a half of the smallest number is 0.
 - The sum of two placements at the same entries is the placement of the sum: around them stands 0.0 + 0.0.
 
+The sign of NaN alone may be another one; programs that ask for signs stay as they are.
+
 Real floats alone: complex products are sums, and unsigned integers and truth values have no sign.
 """
 
@@ -23,7 +25,12 @@ from .facts import EXACT, ROWS, Fills, Orders, is_line, makes, reads
 
 def regrouping(program: Program) -> Program:
     """The program with such steps in the place of others; never with more of them."""
+    if any([step.function in _ASK_FOR_SIGNS for step in program.steps]):
+        return program
     return _Regrouped(program).program()
+
+
+_ASK_FOR_SIGNS = frozenset(("signbit", "copysign"))
 
 
 class _Regrouped:
