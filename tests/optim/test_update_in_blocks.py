@@ -305,7 +305,16 @@ print("both")
     assert subprocess.run(command, capture_output=True, text=True, timeout=60).stdout == "both\n"
 
 
+@pytest.fixture
+def interrupts():
+    """SIGINT raises KeyboardInterrupt: a shell's background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no process sends itself an interrupt there")
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_comes_through_when_the_other_has_ended():
     ended = []
 
