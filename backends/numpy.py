@@ -350,7 +350,7 @@ def _squares(x):
 
 
 def _on_one_thread(f, a, b):
-    """``f(a, b)`` without OpenBLAS's other threads: memory is what it waits for, and they would spin for 25 ms."""
+    """``f(a, b)`` without OpenBLAS's other threads: memory is what it waits for, and they would stay awake."""
     from .threads import blas_threads_set  # few programs need it
 
     with blas_threads_set(1):

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from support.killed import KilledError, killed_at
 from zkynet import nn, optim
 from zkynet.data import Batches
 from zkynet.framework import op
@@ -39,18 +40,6 @@ def trainer(*callbacks, **settings):
 
 def fit(run, epochs=3, **settings):
     return run.fit(Batches(data(), 8), validation=data(6), epochs=epochs, **settings)
-
-
-class Killed(BaseException):
-    """What ends a run at once in these tests."""
-
-
-def killed_at(step):
-    def kill(run):
-        if run.step == step:
-            raise Killed
-
-    return On(step_end=kill)
 
 
 def a_run(**figures):
@@ -152,7 +141,7 @@ def test_figures_are_shown_as_asked_for_and_small_numbers_keep_their_digits():
 def test_a_run_that_was_stopped_says_why(capsys):
     fit(trainer(Progress(), On(epoch_end=lambda run: run.stop("enough"))))
     assert capsys.readouterr().out.splitlines()[-1] == "stopped in epoch 1: enough"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(trainer(Progress(), killed_at(2)))
     assert capsys.readouterr().out == ""
 
@@ -337,7 +326,7 @@ def test_logs_of_a_resumed_run_are_those_of_one_that_was_never_interrupted(step,
         )
 
     fit(begin(tmp_path / "whole"), epochs=4)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(begin(tmp_path / "parts", killed_at(step)), epochs=4)
     resumed = begin(tmp_path / "parts", On(step_end=lambda run: None))
     fit(resumed, epochs=4, resume=bool(resumed.saved))

@@ -9,6 +9,7 @@ import pytest
 
 import zkynet as zk
 from support import backends as backends_here
+from support.killed import KilledError, killed_at
 from zkynet import io, nn, optim
 from zkynet.backends.errors import AnomalyError
 from zkynet.data import Batches
@@ -61,18 +62,6 @@ class Scripted(Callback):
 
     def on_epoch_end(self, run):
         run.figures[self.figure] = self.values[run.epoch - 1]
-
-
-class Killed(BaseException):
-    """What ends a run at once in these tests."""
-
-
-def killed_at(step):
-    def kill(run):
-        if run.step == step:
-            raise Killed
-
-    return On(step_end=kill)
 
 
 def owned(model):
@@ -184,7 +173,7 @@ def test_a_run_that_was_killed_keeps_the_best_too():
     seen = []
     run = trainer(On(epoch_end=lambda run: seen.append(owned(run.model))), KeepBest("score"), Scripted(2, 1, 0))
     run.callbacks.append(killed_at(8))
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(run)
     assert same(owned(run.model), seen[0])
 
@@ -233,7 +222,7 @@ def test_a_resumed_run_decides_as_one_that_was_never_interrupted(step, tmp_path)
 
     whole = begin("whole")
     history = fit(whole, epochs=6)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit(begin("parts", killed_at(step)), epochs=6)
     parts = begin("parts", On(step_end=lambda run: None))
     found = fit(parts, epochs=6, resume=bool(parts.saved))

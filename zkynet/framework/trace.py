@@ -128,11 +128,8 @@ class Trace:
         """Whether an outer transform may differentiate what this one computes of ``outputs``."""
         if not self.outer.recording:
             return False
-        if self.outer.depth > 0:
+        if self.outer.depth > 0 or any([leaf.record.parents for leaf in self.leaves]):
             return True
-        for leaf in self.leaves:
-            if leaf.record.parents:
-                return True
         # A transform runs in another thread, and this function may have read what it tracks.
         return bool(RUNNING) and reaches_beyond([y.record for y in outputs], self.records)
 

@@ -20,7 +20,6 @@ _FLOAT64 = HOST.float64
 
 _sweep = quietly(pull_back)  # rules divide by zero on purpose, and select
 _push = quietly(push_forward)
-_FLOATS = {float}
 
 
 # ---- what goes in and what comes out ----
@@ -56,7 +55,7 @@ def handed_out(items: list, traced: bool, inside: bool, leaves) -> list:
         return items
     if inside:
         return [tensor_of(x) for x in items]
-    if set(map(type, items)) == _FLOATS:
+    if all([type(x) is float for x in items]):
         return items
     HOST.hand_over(items)  # an array of a Python number's gradient, too
     for xp in {leaf.record.xp for leaf in leaves}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 from zkynet.backends.numpy import UPDATE_BLOCK
@@ -25,9 +26,10 @@ def rows_of(life: Lifetimes) -> list[list[Value]]:
 def _rows(life: Lifetimes, i: int, step: Step) -> list[list[Value]]:
     rows: list[list[Value]] = [[]]
     entries = 0
+    reads = Counter([x for group in step.args[1] for x in group if type(x) is Value])
     for group in step.args[1]:
         gradient = group[1]
-        if not _can_stand_beside(life, gradient, i):
+        if not _can_stand_beside(life, gradient, i) or reads[gradient] > 1:
             rows.append([])
             continue
         size = math.prod(gradient.shape)
@@ -45,5 +47,4 @@ def _can_stand_beside(life: Lifetimes, gradient: Any, update: int) -> bool:
         return False
     made = life.made[gradient]
     alone = life.program.steps[made].outputs is gradient and life.until[gradient] == update
-    reads = [x for group in life.program.steps[update].args[1] for x in group if x is gradient]
-    return alone and len(reads) == 1 and life.can_be_told(made)
+    return alone and life.can_be_told(made)

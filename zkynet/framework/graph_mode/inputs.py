@@ -31,7 +31,10 @@ class Inputs:
             kinds.setdefault(None if source is None else type(source), []).append(i)
         places = [i for kind in kinds.values() for i in kind]
         self._above = [inputs[i][0] for i in kinds.pop(None)]
-        self._arguments = [inputs[i][1].i for i in kinds.pop(Argument)]  # type: ignore[union-attr]
+        arguments = [inputs[i][1] for i in kinds.pop(Argument)]
+        self._arguments = [
+            source.i for source in arguments if isinstance(source, Argument)
+        ]  # all: the type is known so
         self._readers = [kind.together([inputs[i][1] for i in each]) for kind, each in kinds.items()]
         self._put = at_places(sorted(range(len(places)), key=places.__getitem__))
         # Arguments of another shape or dtype are another kind of call; but what a device makes of them is looked at.

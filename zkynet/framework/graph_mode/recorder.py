@@ -364,9 +364,7 @@ class RecordingBackend:
 
     def call(self, name: str, args: tuple, kwargs: dict) -> Any:
         """Compute on the inner backend, and write the call down."""
-        tape = TAPE.get()
-        if tape is None:
-            raise NotRecordableError(f"a value of a recording was used after its end, by {name}")
+        tape = _tape(name)
         if name in _READING:
             args = tuple([self.inner.asarray(self.to_numpy(x)) if isinstance(x, RecordedArray) else x for x in args])
             return getattr(self.inner, name)(*args, **kwargs)
@@ -383,17 +381,13 @@ class RecordingBackend:
 
     def asarray(self, x: Any, dtype: Any = None, copy: Any = None) -> Any:
         if not isinstance(x, RecordedArray):
-            tape = TAPE.get()
-            if tape is None:
-                raise NotRecordableError("a recording backend was used outside of its recording")
-            x = tape.incoming(x)
+            x = _tape("asarray").incoming(x)
         if dtype is not None and x.dtype != self.inner.own_dtype(dtype):
             return self.astype(x, self.inner.own_dtype(dtype))
         return x
 
     def number(self, value: Any, dtype: Any) -> Any:
-        tape = TAPE.get()
-        return tape.constant(self.inner.number(value, dtype))  # type: ignore[union-attr]
+        return _tape("number").constant(self.inner.number(value, dtype))
 
     def from_numpy(self, x: Any) -> Any:
         return self.asarray(x)
@@ -433,6 +427,14 @@ class RecordingBackend:
 
     def is_host_scalar(self, x: Any) -> bool:
         return False
+
+
+def _tape(name: str) -> Tape:
+    """The tape of the recording that goes on, for the function ``name``."""
+    tape = TAPE.get()
+    if tape is None:
+        raise NotRecordableError(f"a value of a recording was used after its end, by {name}")
+    return tape
 
 
 def _on_arrays(function: Callable, *args: Any, **kwargs: Any) -> Any:
