@@ -97,8 +97,8 @@ def test_a_gradient_that_leaves_the_step_keeps_its_numbers(name):
     other = make_model()
     expected = trained(make_step(other, optim.SGD(0.1), compiled=False, more=taken))
     trained(step)
-    for (_, kept), copy, (_, eager) in zip(results, copies, expected, strict=True):
-        np.testing.assert_array_equal(kept, copy)
+    for (_, kept), before, (_, eager) in zip(results, copies, expected, strict=True):
+        np.testing.assert_array_equal(kept, before)
         np.testing.assert_allclose(kept, eager, rtol=0, atol=1e-6)
 
 
